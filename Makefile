@@ -1,0 +1,47 @@
+# `make run` serves the sample textbooks, `make test` runs every check. Both set up .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup run test lint format books clean
+.DEFAULT_GOAL := run
+
+setup: $(VENV)/.complete
+
+# .installing marks a set-up that was cut off: pip takes half-written packages for whole ones, so that
+# environment is made again. Downloads are cached by pip.
+$(VENV)/.complete: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Keben needs Python 3.11 or newer; $(PYTHON) is older. Name another: make PYTHON=python3.12"; exit 1; }
+	@if [ -e $(VENV)/.installing ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then rm -rf $(VENV); fi
+	@[ -d $(VENV) ] || $(PYTHON) -m venv $(VENV) || \
+		{ echo "cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
+	@touch $(VENV)/.installing
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@rm $(VENV)/.installing && touch $@
+
+# Exit code 3: some books could not be read, the others are served.
+run: setup
+	@$(BIN)/keben rebuild || [ $$? -eq 3 ]
+	@exec $(BIN)/keben serve
+
+test: setup lint
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Needs chromium, fonts-noto-cjk and `pip install .[books]`.
+books: setup
+	$(BIN)/python knowledge/_sources/build_books.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage *.egg-info

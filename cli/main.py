@@ -1,0 +1,167 @@
+"""The `keben` command: one function a command. Heavy modules are imported inside, so that help is instant.
+
+Exit codes: 0 all well, 1 nothing could be done, 2 wrong usage, 3 some books failed but the rest is served.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.evaluate import app as evaluate_app
+from cli.finetune import app as finetune_app
+from core.errors import KebenError
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+
+app = typer.Typer(
+    name="keben",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Keben (课本) answers questions from textbooks and shows where in the book each answer stands.",
+)
+app.add_typer(evaluate_app, name="eval")
+app.add_typer(finetune_app, name="finetune")
+
+Kb = Annotated[str | None, typer.Option("--kb", metavar="NAME", help="Knowledge base; 'default' if left out.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
+TopK = Annotated[int | None, typer.Option("--top-k", min=1, max=50, help="Passages to look at.")]
+Asked = Annotated[str, typer.Argument(metavar="QUESTION", help="The question, in Chinese or English.")]
+
+
+@app.command()
+def rebuild(
+    kb: Kb = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--source", metavar="DIR", help="Folder of textbooks; last time's if left out."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Parse and embed unchanged books again too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Index a folder of textbooks and serve it. Unchanged books cost nothing; a bad file stops no other."""
+    from cli.progress import TerminalProgress
+    from cli.report import print_rebuild
+    from ingest.rebuild import rebuild as run
+
+    settings = _settings()
+    with TerminalProgress(quiet=as_json) as progress:
+        report = run(settings, kb or settings.kb, source, force=force, progress=progress)
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        print_rebuild(report)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def ask(question: Asked, kb: Kb = None, top_k: TopK = None, as_json: Json = False) -> None:
+    """Answer a question from the textbooks, with citations."""
+    from dataclasses import asdict
+
+    from cli.report import print_answer
+    from rag.answer import Question
+    from rag.build import build_answerer, build_embedder
+    from vector_db.library import open_knowledge_base
+
+    settings = _settings()
+    base = open_knowledge_base(settings, kb or settings.kb)
+    answer = build_answerer(settings, build_embedder(settings, [base])).ask(base, Question(question, top_k))
+    if as_json:
+        _print_json(asdict(answer))
+    else:
+        print_answer(answer)
+
+
+@app.command()
+def search(question: Asked, kb: Kb = None, top_k: TopK = None, as_json: Json = False) -> None:
+    """Find the passages that fit a question, without an answer."""
+    from cli.report import passage_json, print_passages
+    from rag.build import build_answerer, build_embedder
+    from vector_db.library import open_knowledge_base
+
+    settings = _settings()
+    base = open_knowledge_base(settings, kb or settings.kb)
+    passages = build_answerer(settings, build_embedder(settings, [base])).search(base, question, top_k)
+    if as_json:
+        _print_json({"passages": [passage_json(passage) for passage in passages]})
+    else:
+        print_passages(passages)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on; 127.0.0.1 if left out.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Port; 8000 if left out, 0 for a free one.")
+    ] = None,
+    kb: Kb = None,
+    as_json: Json = False,
+) -> None:
+    """Serve the HTTP API until interrupted."""
+    from cli.report import announcement
+    from server.app import serve as run
+
+    changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    settings = _settings(**({"kb": kb} if kb else {}), **({"server": changes} if changes else {}))
+
+    def announce(url: str) -> None:
+        print(json.dumps({"url": url}) if as_json else announcement(url), flush=True)
+
+    if not as_json:
+        print("loading models …", file=sys.stderr, flush=True)
+    run(settings, announce)
+
+
+@app.command()
+def status(kb: Kb = None, as_json: Json = False) -> None:
+    """Show the knowledge bases: books, passages, the embedder, what could not be read."""
+    from cli.report import print_status
+    from core.errors import KnowledgeBaseMissing
+    from vector_db.layout import KnowledgeBaseFolder, knowledge_bases
+    from vector_db.manifest import read_manifest
+
+    settings = _settings()
+    names = [kb] if kb else knowledge_bases(settings.data_dir)
+    if not names:
+        raise KnowledgeBaseMissing(
+            f"there is no knowledge base in {settings.data_dir}", mend="build one: `keben rebuild`"
+        )
+    manifests = [read_manifest(KnowledgeBaseFolder(settings.data_dir, name).current()) for name in names]
+    if as_json:
+        _print_json({"kbs": [manifest.model_dump(mode="json") for manifest in manifests]})
+    else:
+        for manifest in manifests:
+            print_status(manifest)
+
+
+def _settings(**overrides: Any) -> "Settings":
+    from core.settings import load_settings
+
+    return load_settings(**overrides)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except KebenError as error:
+        if "--json" in sys.argv:
+            _print_json({"error": error.code, "message": error.message, "mend": error.mend})
+        else:
+            print(f"keben: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""What commands print for people."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from core.types import Answer, Citation, Passage
+from ingest.report import RebuildReport
+from vector_db.manifest import Manifest
+
+_OUT = Console(highlight=False, soft_wrap=True)
+
+
+def print_rebuild(report: RebuildReport) -> None:
+    """One line a file, then what is served."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("file", "status"):
+        table.add_column(name, overflow="fold")
+    for name in ("pages", "characters", "passages", "ocr", "seconds"):
+        table.add_column(name, justify="right")
+    for file in report.files:
+        numbers = (file.pages, file.characters, file.chunks, file.ocr_pages, file.seconds)
+        table.add_row(Text(file.source), file.status, *(str(number) if number else "" for number in numbers))
+    _OUT.print(table)
+    for file in report.files:
+        if file.reason:
+            mend = f"\n  → {file.mend}" if file.mend else ""
+            _OUT.print(Text(f"{file.status}: {file.source}: {file.reason}{mend}"))
+    state = "published" if report.published else "nothing changed"
+    if report.generation is None:
+        state = "nothing could be indexed: no knowledge base was published"
+    _OUT.print(f"{report.kb}: {state}, {report.chunks} passages, {report.seconds} s")
+
+
+def print_answer(answer: Answer) -> None:
+    """The answer, then its citations."""
+    _OUT.print(Text(answer.answer))
+    if answer.reason:
+        _OUT.print(Text(answer.reason))
+    for citation in answer.citations:
+        _OUT.print(Text(f"\n[{citation.id}] {_place(citation)}"))
+    timings = ", ".join(f"{name} {value:.0f} ms" for name, value in answer.timings_ms.items())
+    _OUT.print(Text(f"\n({answer.model}, {answer.kb}, {timings})"))
+
+
+def _place(citation: Citation) -> str:
+    place = " > ".join((f"{citation.book} ({citation.source})", *citation.heading_path))
+    if citation.page is None:
+        return place
+    printed = f", printed {citation.page_label}" if citation.page_label not in {None, str(citation.page)} else ""
+    return f"{place}, page {citation.page}{printed}"
+
+
+def print_passages(passages: Sequence[Passage]) -> None:
+    """Each passage with its place and scores."""
+    for number, passage in enumerate(passages, 1):
+        chunk = passage.chunk
+        place = " > ".join((passage.book.title, *chunk.heading_path))
+        page = "" if chunk.page is None else f", page {chunk.page}"
+        _OUT.print(Text(f"{number}. {place}{page} (score {passage.score:.4f}, relevance {passage.relevance:.2f})"))
+        _OUT.print(Text(f"{chunk.text}\n"))
+    if not passages:
+        _OUT.print("no passage shares a term with the question")
+
+
+def passage_json(passage: Passage) -> dict[str, Any]:
+    """A passage as `/search` gives it."""
+    chunk = passage.chunk
+    return {
+        "book": passage.book.title,
+        "source": passage.book.source,
+        "heading_path": list(chunk.heading_path),
+        "page": chunk.page,
+        "page_label": chunk.page_label,
+        "text": chunk.text,
+        "score": passage.score,
+        "start": chunk.start,
+        "end": chunk.end,
+    }
+
+
+def print_status(manifest: Manifest) -> None:
+    """A knowledge base: its generation, embedder and books."""
+    embedding = manifest.embedding
+    _OUT.print(Text(f"{manifest.kb}: generation {manifest.id}, built {manifest.created_at} from {manifest.source_dir}"))
+    _OUT.print(Text(f"  embedder {embedding.model} ({embedding.dimension} dimensions, revision {embedding.revision})"))
+    _OUT.print(Text(f"  {len(manifest.books)} books, {manifest.chunks} passages, {manifest.vectors} vectors"))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("  book", "file", "status", "pages", "passages", "unknown tokens", "ranked by"):
+        table.add_column(name, overflow="fold")
+    for book in manifest.books:
+        legs = "keywords + vectors" if book.dense else "keywords only"
+        numbers = (str(book.pages), str(book.chunks), f"{book.unknown_token_rate:.1%}")
+        table.add_row(Text(f"  {book.title}"), Text(book.source), book.status, *numbers, legs)
+    _OUT.print(table)
+    for failure in manifest.failures:
+        _OUT.print(Text(f"  failed: {failure.source}: {failure.reason}\n    → {failure.mend}"))
+    for book in manifest.books:
+        if book.status == "stale":
+            _OUT.print(Text(f"  stale: {book.source}: {book.reason}\n    → {book.mend}"))
+
+
+def announcement(url: str) -> str:
+    """What `keben serve` says when questions can be asked."""
+    body = '{"question": "死锁的四个必要条件是什么？"}'
+    return (
+        f"Keben is ready at {url} (documentation: {url}/docs). Try:\n\n"
+        f"  curl -s {url}/ask -H 'Content-Type: application/json' -d '{body}'\n"
+    )

@@ -1,0 +1,1 @@
+"""What every package may import: settings, value types, errors."""

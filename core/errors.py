@@ -1,0 +1,82 @@
+"""Every error that Keben raises on purpose.
+
+    KebenError                      one base: the command line and the server catch only this
+    ├── ConfigError                 a setting, option or request value that cannot be used     exit 2
+    ├── SourceError                 a folder or file of textbooks that cannot be read
+    │   └── UnreadableBookError     one file: corrupt, encrypted, empty, too large, too slow
+    ├── KnowledgeBaseError          what lies on disk cannot be served
+    │   ├── KnowledgeBaseMissing    no generation has been published under this name
+    │   ├── GenerationCorrupt       checksums, counts or files do not agree
+    │   ├── IndexMismatch           built with another schema, model or dimension
+    │   └── BuilderBusy             another rebuild holds the lock
+    ├── NothingIndexed              a rebuild had nothing to publish
+    ├── ModelError                  the embedder or the language model cannot be loaded or run
+    └── ServerError                 the HTTP server cannot start (port in use, ...)
+
+Every message names the value at fault; `mend` says what to do about it.
+"""
+
+# The mend of every damaged or outdated generation: the books are the source, the index can be made again.
+REBUILD = "run `keben rebuild --force`"
+
+
+class KebenError(Exception):
+    """Base of the tree. `message` says what is wrong, `mend` how to put it right."""
+
+    exit_code = 1
+    code = "error"
+
+    def __init__(self, message: str, *, mend: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  → {self.mend}" if self.mend else self.message
+
+
+class ConfigError(KebenError):
+    exit_code = 2
+    code = "bad-setting"
+
+
+class SourceError(KebenError):
+    code = "bad-source"
+
+
+class UnreadableBookError(SourceError):
+    """One file could not be turned into text; the others are not affected."""
+
+    code = "unreadable-book"
+
+
+class KnowledgeBaseError(KebenError):
+    code = "knowledge-base"
+
+
+class KnowledgeBaseMissing(KnowledgeBaseError):
+    code = "knowledge-base-missing"
+
+
+class GenerationCorrupt(KnowledgeBaseError):
+    code = "generation-corrupt"
+
+
+class IndexMismatch(KnowledgeBaseError):
+    code = "index-mismatch"
+
+
+class BuilderBusy(KnowledgeBaseError):
+    code = "builder-busy"
+
+
+class NothingIndexed(KebenError):
+    code = "nothing-indexed"
+
+
+class ModelError(KebenError):
+    code = "model"
+
+
+class ServerError(KebenError):
+    code = "server"

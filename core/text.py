@@ -1,0 +1,103 @@
+"""Pure functions on text: script, length, sentences, markup. Nothing here changes offsets silently."""
+
+import re
+from collections.abc import Iterator
+
+from core.types import Language
+
+_CJK = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u2e80-\u2fdf]")
+_WORD = re.compile(r"[^\W_\u3400-\u9fff\uf900-\ufaff]+")
+
+# A stop inside a formula or inline code ends no sentence.
+_PROTECTED = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$|`[^`\n]+`", re.DOTALL)
+_STOP = re.compile(
+    # A ? or ! inside a URL or before = ends nothing.
+    r"(?:[。！？]|[!?]++(?![A-Za-z0-9=&]))[。！？!?]*[”’」』）)\"'*]*"
+    r"|…{2,}|(?<=[^\s.])\.[\"')*\]]*(?=\s+[\"'(*\[`$]*[A-Z0-9\u4e00-\u9fff])"
+)
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|cf|vs|Fig|Figs|Eq|Eqs|Sec|Ch|No|Dr|Mr|Mrs|Ms|Prof|St|al|approx|resp|Thm|pp)|\b[A-Z]|^\s*\d+)$"
+)
+
+# An address may hold one pair of brackets, as in Stack_(data_structure).
+_IMAGE = re.compile(r"!\[([^\]]*)\]\((?:[^()]|\([^()]*\))*\)(\{[^}]*\})?")
+_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+\"[^\"]*\")?\)")
+# Comments, tags with attributes, and the bare tags of HTML: not `vector<int>`, `<stdio.h>` or 0<x且x>y.
+_TAG = re.compile(
+    r"<!--.*?-->|</?[A-Za-z][^\s/<>]*[\s/][^<>]*=[^<>]*>|</?(?:a|abbr|article|aside|b|big|blockquote|body|br|caption|center|"
+    r"cite|code|col|colgroup|dd|del|details|dfn|div|dl|dt|em|figcaption|figure|font|footer|h[1-6]|head|header|hr|html|i|"
+    r"iframe|img|input|ins|kbd|label|li|main|mark|nav|ol|p|picture|pre|q|s|script|section|small|source|span|strike|strong|"
+    r"style|sub|summary|sup|svg|table|tbody|td|tfoot|th|thead|tr|tt|u|ul|var|video)\s*/?>",
+    re.DOTALL | re.IGNORECASE,
+)
+# Not between Latin letters or digits: 2*3*4, a==b and a__b__c are no emphasis.
+_EMPHASIS = re.compile(r"(?<![A-Za-z0-9*])(\*\*\*|\*\*|\*|__|~~|==)(?=\S)(.+?)(?<=\S)\1(?![A-Za-z0-9*])", re.DOTALL)
+_LONE_MARK = re.compile(r"(?<![A-Za-z0-9])\*\*|\*\*(?![A-Za-z0-9])")
+_HASHES = re.compile(r"^\s{0,3}#{1,6}\s+|\s+#+\s*$|\s*\{[#.][^}]*\}\s*$")
+_QUOTE_MARK = re.compile(r"^\s{0,3}>\s?", re.MULTILINE)
+
+
+def cjk_count(text: str) -> int:
+    """Number of Chinese characters."""
+    return len(_CJK.findall(text))
+
+
+def length(text: str) -> int:
+    """Length in words: each Chinese character and each run of other letters or digits is one."""
+    return cjk_count(text) + len(_WORD.findall(text))
+
+
+def language_of(text: str) -> Language:
+    """'zh' if at least a tenth of the words are Chinese characters, else 'en'."""
+    return "zh" if cjk_count(text) * 10 >= max(length(text), 1) else "en"
+
+
+def sentences(text: str, start: int = 0) -> Iterator[tuple[int, int]]:
+    """`[start, end)` of each sentence of a paragraph, shifted by `start`; blanks are left out.
+
+    Stops are 。！？!? and a Latin full stop before a new sentence; formulas, inline code and common
+    abbreviations are not cut.
+    """
+    protected = [match.span() for match in _PROTECTED.finditer(text)]
+    begin = 0
+    for stop in _STOP.finditer(text):
+        if any(a < stop.end() <= b and stop.start() >= a for a, b in protected):
+            continue
+        if stop.group().startswith(".") and _ABBREVIATION.search(text[max(begin, stop.start() - 12) : stop.start()]):
+            continue
+        yield from _trimmed(text, begin, stop.end(), start)
+        begin = stop.end()
+    yield from _trimmed(text, begin, len(text), start)
+
+
+def _trimmed(text: str, begin: int, end: int, shift: int) -> Iterator[tuple[int, int]]:
+    body = text[begin:end]
+    if body.strip():
+        left = begin + len(body) - len(body.lstrip())
+        yield left + shift, left + len(body.strip()) + shift
+
+
+def plain(text: str) -> str:
+    """`text` without Markdown and HTML markup: images to their caption, links to their words.
+
+    Formulas and inline code stay as they are.
+    """
+    kept: list[str] = []
+
+    def shield(match: re.Match[str]) -> str:
+        kept.append(match.group())
+        return f"\x00{len(kept) - 1}\x00"
+
+    text = _PROTECTED.sub(shield, text)
+    text = _LINK.sub(r"\1", _IMAGE.sub(r"\1", text))
+    text = _QUOTE_MARK.sub("", _TAG.sub("", text))
+    # Where a sentence is cut out of bold text, one of its two marks is left.
+    for _ in range(3):  # emphasis inside emphasis
+        text = _EMPHASIS.sub(r"\2", text)
+    text = _LONE_MARK.sub("", text)
+    return re.sub("\x00(\\d+)\x00", lambda match: kept[int(match.group(1))], text).strip()
+
+
+def heading_title(text: str) -> str:
+    """The words of a heading line."""
+    return " ".join(plain(_HASHES.sub("", text.strip().split("\n")[0])).replace("`", "").split())

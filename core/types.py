@@ -1,0 +1,195 @@
+"""Value types that cross package borders. Plain dataclasses; offsets count Python characters."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+Language = Literal["zh", "en"]
+
+
+class BlockKind(StrEnum):
+    """What a stretch of a book is; everything but `paragraph` is kept in one piece.
+
+    `contents` is a table of contents: it names everything and answers nothing, so it is not indexed.
+    """
+
+    heading = "heading"
+    paragraph = "paragraph"
+    list = "list"
+    table = "table"
+    code = "code"
+    formula = "formula"
+    caption = "caption"
+    contents = "contents"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """`[start, end)` of the book's text. `level` is 1 to 6 for headings, else 0.
+
+    `continues` marks a paragraph that goes on from the block before it (over a page break).
+    """
+
+    kind: BlockKind
+    start: int
+    end: int
+    level: int = 0
+    continues: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page (PDF), slide (PPTX) or, in formats without pages, the whole text.
+
+    number: 1-based index in the file, None in formats without pages.
+    label: the number printed on the page, where the file or the page tells it.
+    """
+
+    number: int | None
+    label: str | None
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class OcrPage:
+    """A page read by optical character recognition. confidence: mean of its lines, 0 to 1."""
+
+    number: int
+    engine: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractedBook:
+    """What a reader makes of one file. `pages` and `blocks` are in reading order."""
+
+    text: str
+    pages: tuple[Page, ...]
+    blocks: tuple[Block, ...]
+    title: str | None = None
+    ocr: tuple[OcrPage, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def page_at(self, offset: int) -> Page:
+        """The page that holds `offset`; text between two pages belongs to the earlier one."""
+        current = self.pages[0]
+        for page in self.pages:
+            if page.start > offset:
+                break
+            current = page
+        return current
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A textbook as the catalogue names it. `source` is the path below the source folder."""
+
+    id: str
+    source: str
+    title: str
+    subject: str
+    language: Language
+    edition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A block inside a chunk, `[start, end)` in characters of the chunk's text.
+
+    page, label: where the span stands, as in `Page`.
+    """
+
+    kind: BlockKind
+    start: int
+    end: int
+    page: int | None
+    label: str | None
+    continues: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The unit of retrieval: `text == book.text[start:end]`, inside one section.
+
+    ordinal: place in the book. part: place in its section; both from 0.
+    """
+
+    id: str
+    book_id: str
+    ordinal: int
+    part: int
+    heading_path: tuple[str, ...]
+    page: int | None
+    page_label: str | None
+    start: int
+    end: int
+    text: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A retrieved chunk. score: fused rank score, comparable within one question only.
+
+    relevance: 0 to 1, how much of the question the passage covers; refusal looks at this.
+    """
+
+    chunk: Chunk
+    book: Book
+    score: float
+    relevance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """`quote` is a substring of the cited page of the extracted text, at `[start, end)`."""
+
+    id: int
+    book: str
+    source: str
+    heading_path: tuple[str, ...]
+    page: int | None
+    page_label: str | None
+    quote: str
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of the conversation so far."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What `/ask` gives back. A refusal is a value: `refused` with a `reason`."""
+
+    answer: str
+    citations: tuple[Citation, ...]
+    refused: bool
+    reason: str | None
+    model: str
+    kb: str
+    generation: str
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationOptions:
+    """How a language model writes. None leaves a value to the settings; the extractive writer needs none.
+
+    max_new_tokens: tokens. temperature: 0 picks the likeliest token. stop: strings that end the answer.
+    """
+
+    max_new_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()

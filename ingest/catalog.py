@@ -1,0 +1,92 @@
+"""Which files are textbooks, and what `catalog.toml` says of them."""
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import SourceError
+from core.text import language_of
+from core.types import Book, ExtractedBook, Language
+from ingest.readers import SUFFIXES
+
+CATALOG = "catalog.toml"
+
+
+class CatalogEntry(BaseModel):
+    """What a teacher may say of one file; whatever is missing is taken from the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str | None = Field(None, min_length=1)
+    subject: str | None = None
+    language: Language | None = None
+    edition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file to index. `source`: path below the source folder, with '/' between the parts."""
+
+    path: Path
+    source: str
+    entry: CatalogEntry
+
+    @property
+    def book_id(self) -> str:
+        """Stable for a path, so that a changed file replaces its own passages."""
+        return hashlib.sha256(self.source.encode()).hexdigest()[:12]
+
+    def book(self, extracted: ExtractedBook) -> Book:
+        """The catalogue entry completed from the file's own title and text."""
+        title = self.entry.title or extracted.title or self.path.stem
+        return Book(
+            id=self.book_id,
+            source=self.source,
+            title=title,
+            subject=self.entry.subject or title,
+            language=self.entry.language or language_of(extracted.text),
+            edition=self.entry.edition,
+        )
+
+
+def find_books(folder: Path) -> tuple[list[SourceFile], list[str]]:
+    """The textbooks below `folder`, sorted by path, and the files that no reader takes.
+
+    Names that start with '.', '_' or '~$' (Word's locks) are left alone, folders and files alike, and
+    so are links that lead out of the folder. Raises SourceError when the folder or its catalogue cannot be read.
+    """
+    if not folder.is_dir():
+        raise SourceError(f"there is no folder {folder}", mend="create it, or name another with --source")
+    entries = _catalog(folder / CATALOG)
+    root = folder.resolve()
+    books: list[SourceFile] = []
+    unknown: list[str] = []
+    for path in sorted(folder.rglob("*")):
+        below = path.relative_to(folder)
+        hidden = any(part.startswith((".", "_", "~$")) for part in below.parts)
+        if hidden or not path.is_file() or not path.resolve().is_relative_to(root) or str(below) == CATALOG:
+            continue
+        if path.suffix.lower() in SUFFIXES:
+            books.append(SourceFile(path, below.as_posix(), entries.pop(below.as_posix(), CatalogEntry(title=None))))
+        else:
+            unknown.append(below.as_posix())
+    if entries:
+        raise SourceError(
+            f"{folder / CATALOG} names files that are not there: {', '.join(sorted(entries))}",
+            mend="correct the names in the catalogue, or add the files",
+        )
+    return books, unknown
+
+
+def _catalog(path: Path) -> dict[str, CatalogEntry]:
+    if not path.exists():
+        return {}
+    try:
+        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return {name: CatalogEntry(**entry) for name, entry in data.get("books", {}).items()}
+    except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError, AttributeError, TypeError, ValidationError) as error:
+        raise SourceError(f"{path} cannot be read: {error}", mend="compare it with knowledge/catalog.toml") from error

@@ -1,0 +1,46 @@
+"""What a reader of a web page does not see is not text of the book."""
+
+import io
+import re
+import zipfile
+from pathlib import Path
+
+from bs4 import BeautifulSoup
+from bs4.element import Comment, Tag
+
+_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|(?:opacity|font-size)\s*:\s*0(?![.\d]*[1-9])")
+_XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+_NOT_TEXT = "script style noscript template nav iframe object select textarea button svg".split()
+
+
+def without_hidden(html: str) -> str:
+    """`html` without scripts, navigation, comments and nodes hidden by attribute or inline style.
+
+    Hidden text is a way to slip instructions to a language model, so it is never indexed.
+    """
+    soup = BeautifulSoup(_XML_DECLARATION.sub("", html), "lxml")
+    for tag in soup.find_all(_NOT_TEXT):
+        tag.decompose()
+    for comment in soup.find_all(string=lambda node: isinstance(node, Comment)):
+        comment.extract()
+    for tag in soup.find_all(_is_hidden):
+        if not tag.decomposed:
+            tag.decompose()
+    return str(soup)
+
+
+def epub_without_hidden(path: Path) -> bytes:
+    """The EPUB at `path` with `without_hidden` applied to its pages."""
+    cleaned = io.BytesIO()
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(cleaned, "w") as target:
+        for entry in source.infolist():
+            data = source.read(entry)
+            if b"<html" in data[:4096].lower():
+                data = without_hidden(data.decode("utf-8-sig", errors="replace")).encode()
+            target.writestr(entry.filename, data)
+    return cleaned.getvalue()
+
+
+def _is_hidden(tag: Tag) -> bool:
+    style = str(tag.get("style") or "").lower()
+    return tag.has_attr("hidden") or tag.get("aria-hidden") == "true" or bool(_HIDDEN_STYLE.search(style))

@@ -1,0 +1,188 @@
+"""Geometry of lines, pure: runs of text → rows of cells. `columns` puts them in reading order.
+
+Lengths are in points (OCR boxes are scaled to points); y grows downwards. An em is a run's size.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+_CJK = re.compile("[\u2e80-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
+_NEAR = 0.9  # em; runs closer than this belong together
+_CELL, _PART = 1.5, 0.75  # em; runs further apart in a row are cells, or may be where rows line up
+_WORD = 0.18  # em; a gap as wide as this is a space
+
+Table = tuple[tuple[tuple[str, ...], ...], ...]  # the lines of each cell, row by row
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Text on one line, without wide gaps. size: font size in points.
+
+    mono: share of its characters (Chinese ones aside) in a monospaced font; spaced: a space stands before it.
+    cell: number of the ruled grid and of the cell in it, where it stands in one.
+    table: what a run that stands for a whole table holds.
+    """
+
+    text: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    size: float
+    mono: float = 0.0
+    spaced: bool = False
+    cell: tuple[int, int] | None = None
+    table: Table = ()
+
+    @property
+    def middle(self) -> float:
+        return (self.y0 + self.y1) / 2
+
+    @property
+    def at(self) -> float:
+        """Where it stands in the order of reading: a table by its top."""
+        return self.y0 if self.table else self.middle
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line as the eye sees it. left, right: edges of its column; column: which one on the page.
+
+    cells: its text where wide gaps divide it; parts: where narrower gaps do, too.
+    """
+
+    cells: tuple[Run, ...]
+    text: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    size: float
+    mono: bool
+    left: float
+    right: float
+    column: int = 0
+    parts: tuple[Run, ...] = ()
+
+    @property
+    def middle(self) -> float:
+        return (self.y0 + self.y1) / 2
+
+    @property
+    def table(self) -> Table:
+        """The table that the row stands for, empty for a line of text."""
+        return self.cells[0].table
+
+
+def is_cjk(char: str) -> bool:
+    """Whether `char` is written without spaces around it (Han, Kana, full-width marks)."""
+    return bool(_CJK.match(char))
+
+
+def merge_stream(runs: Sequence[Run]) -> list[Run]:
+    """Joins runs that follow each other in the file and on the line (font changes, super- and subscripts)."""
+    merged: list[Run] = []
+    for run in runs:
+        last = merged[-1] if merged else None
+        em = max(run.size, last.size) if last else 0.0
+        if last and last.cell == run.cell and _same_line(last, run) and -0.5 * em < run.x0 - last.x1 < _NEAR * em:
+            merged[-1] = _joined(last, run)
+        else:
+            merged.append(run)
+    return merged
+
+
+def _same_line(a: Run | Row, b: Run | Row) -> bool:
+    overlap = min(a.y1, b.y1) - max(a.y0, b.y0)
+    return overlap > 0.5 * min(a.y1 - a.y0, b.y1 - b.y0)
+
+
+def _joined(a: Run, b: Run) -> Run:
+    """`b` after `a`. The longer text gives the line's size and height; notes and indices do not."""
+    main = a if len(a.text) * a.size >= len(b.text) * b.size else b
+    gap = b.x0 - a.x1
+    em = max(a.size, b.size)
+    tight = is_cjk(a.text[-1]) and is_cjk(b.text[0])
+    space = gap > (0.5 if tight else _WORD) * em or (b.spaced and gap > 0.05 * em)
+    text = a.text + (" " if space and a.text[-1] != " " else "") + b.text
+    mono = a.mono
+    if a.mono != b.mono:
+        weights = (_latin(a.text), _latin(b.text))
+        mono = (weights[0] * a.mono + weights[1] * b.mono) / (sum(weights) or 1)
+    return Run(text, min(a.x0, b.x0), main.y0, max(a.x1, b.x1), main.y1, main.size, mono, a.spaced, a.cell)
+
+
+def _divided(members: Sequence[Run], gap: float) -> list[Run]:
+    """The runs of a row from left to right, joined where they are nearer than `gap` (points)."""
+    cells: list[Run] = []
+    for run in sorted(members, key=lambda each: each.x0):
+        if cells and run.x0 - cells[-1].x1 < gap:
+            cells[-1] = _joined(cells[-1], run)
+        else:
+            cells.append(run)
+    return cells
+
+
+def _latin(text: str) -> int:
+    """Characters that are neither spaces nor Chinese."""
+    return sum(not char.isspace() and not is_cjk(char) for char in text)
+
+
+def rows_of(runs: Sequence[Run], left: float | None = None, right: float | None = None, column: int = 0) -> list[Row]:
+    """The rows of one column, top to bottom; a table is a row of its own."""
+    tables = [(run, [run]) for run in runs if run.table]
+    lines: list[tuple[Run, list[Run]]] = []
+    for run in sorted((run for run in runs if not run.table), key=lambda each: each.middle):
+        near = [k for k in range(max(0, len(lines) - 3), len(lines)) if _same_line(lines[k][0], run)]
+        if not near:
+            lines.append((run, [run]))
+            continue
+        main, members = lines[near[-1]]
+        members.append(run)
+        lines[near[-1]] = (run if len(run.text) * run.size > len(main.text) * main.size else main, members)
+    low = min((run.x0 for run in runs), default=0.0) if left is None else left
+    high = max((run.x1 for run in runs), default=0.0) if right is None else right
+    rows = [_row(main, members, low, high, column) for main, members in lines + tables]
+    return sorted(rows, key=lambda row: row.cells[0].at if row.table else row.middle)
+
+
+def _row(main: Run, members: list[Run], left: float, right: float, column: int) -> Row:
+    cells, parts = _divided(members, _CELL * main.size), _divided(members, _PART * main.size)
+    text = " ".join(cell.text for cell in cells)
+    # Monospaced Chinese fonts set prose too, so only a line that is mostly Latin can be code.
+    mono = False
+    if any(cell.mono for cell in cells):
+        latin = _latin(text)
+        fixed = sum(_latin(cell.text) * cell.mono for cell in cells)
+        mono = latin >= 0.4 * len(text) and fixed >= 0.8 * latin
+    return Row(
+        tuple(cells),
+        text,
+        cells[0].x0,
+        main.y0,
+        max(cell.x1 for cell in cells),
+        main.y1,
+        main.size,
+        mono,
+        left,
+        right,
+        column,
+        tuple(parts),
+    )
+
+
+def leading_of(rows: Sequence[Row]) -> float | None:
+    """Usual distance of lines inside a paragraph, in em; None where the page has too few full lines."""
+    steps = [
+        (b.middle - a.middle) / a.size
+        for a, b in pairwise(rows)
+        if a.column == b.column
+        and not (a.table or b.table)
+        and abs(a.size - b.size) < 0.05 * a.size
+        and a.x1 > a.right - 2 * a.size
+        and b.middle > a.middle
+    ]
+    return median(steps) if len(steps) >= 3 else None

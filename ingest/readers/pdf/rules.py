@@ -1,0 +1,158 @@
+"""The ruling lines of a page, from pdfium's path objects: strokes, thin bars, the edges of boxes."""
+
+import ctypes
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import hypot
+
+import numpy as np
+import numpy.typing as npt
+import pypdfium2 as pdfium
+import pypdfium2.raw as raw
+
+_THIN = 3.0  # points; thicker bars are boxes
+_SHORTEST = 4.0  # points
+_MOST = 20_000  # rules or segments on a page; more make a drawing
+_LONGEST_PATH = 2_000  # segments; longer paths are drawings
+_DEEPEST = 6  # forms inside forms
+_IDENTITY = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+
+_Matrix = tuple[float, float, float, float, float, float]
+_Point = tuple[float, float]
+_Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Upright and level lines, each a thin box (left, top, right, bottom; y upwards).
+
+    drawn: False for the edge of a shaded area.
+    """
+
+    boxes: npt.NDArray[np.float64]
+    drawn: npt.NDArray[np.bool_]
+
+
+def read_rules(page: pdfium.PdfPage) -> Rules:
+    """The rules of a page, in the page's own coordinates; none where the page is a drawing."""
+    found: list[tuple[_Box, bool]] = []
+    width, height = page.get_size()
+    for item, matrix in _paths(page.raw, _IDENTITY, 0):
+        found += [each for each in _rules_of(item, matrix) if _near(each[0], width, height)]
+        if len(found) > _MOST:
+            found = []
+            break
+    boxes = np.array([(x0, y1, x1, y0) for (x0, y0, x1, y1), _ in found], dtype=np.float64).reshape(-1, 4)
+    return Rules(boxes, np.array([drawn for _, drawn in found], dtype=np.bool_))
+
+
+def _near(box: _Box, width: float, height: float) -> bool:
+    return (-width < box[0] and box[2] < 2 * width) and (-height < box[1] and box[3] < 2 * height)
+
+
+def _paths(owner: object, matrix: _Matrix, depth: int) -> Iterator[tuple[object, _Matrix]]:
+    """The path objects of a page or form, with what turns their form's coordinates into the page's."""
+    count = raw.FPDFFormObj_CountObjects(owner) if depth else raw.FPDFPage_CountObjects(owner)
+    get = raw.FPDFFormObj_GetObject if depth else raw.FPDFPage_GetObject
+    for index in range(count):
+        item = get(owner, index)
+        kind = raw.FPDFPageObj_GetType(item)
+        if kind == raw.FPDF_PAGEOBJ_PATH:
+            yield item, matrix
+        elif kind == raw.FPDF_PAGEOBJ_FORM and depth < _DEEPEST:
+            yield from _paths(item, _times(_matrix_of(item), matrix), depth + 1)
+
+
+def _matrix_of(item: object) -> _Matrix:
+    own = raw.FS_MATRIX()
+    raw.FPDFPageObj_GetMatrix(item, own)
+    return (own.a, own.b, own.c, own.d, own.e, own.f)
+
+
+def _times(first: _Matrix, then: _Matrix) -> _Matrix:
+    a, b, c, d, e, f = first
+    x, y = _moved((e, f), then)
+    ta, tb, tc, td = then[:4]
+    return (a * ta + b * tc, a * tb + b * td, c * ta + d * tc, c * tb + d * td, x, y)
+
+
+def _moved(point: _Point, matrix: _Matrix) -> _Point:
+    x, y = point
+    a, b, c, d, e, f = matrix
+    return a * x + c * y + e, b * x + d * y + f
+
+
+def _rules_of(item: object, outer: _Matrix) -> list[tuple[_Box, bool]]:
+    """The rules that one path draws, and whether each is drawn (and not the edge of an area)."""
+    fill, stroke = ctypes.c_int(), ctypes.c_int()
+    raw.FPDFPath_GetDrawMode(item, fill, stroke)
+    count = raw.FPDFPath_CountSegments(item)
+    if not (fill.value or stroke.value) or not 2 <= count <= _LONGEST_PATH:
+        return []
+    corners = (left, bottom, right, top) = tuple(ctypes.c_float() for _ in range(4))
+    raw.FPDFPageObj_GetBounds(item, *corners)
+    sides = sorted((right.value - left.value, top.value - bottom.value))
+    if outer == _IDENTITY and sides[1] < _SHORTEST:
+        return []
+    if outer == _IDENTITY and sides[0] <= _THIN and not stroke.value:
+        return [((left.value, bottom.value, right.value, top.value), True)]
+    matrix = _times(_matrix_of(item), outer)
+    wide = ctypes.c_float()
+    raw.FPDFPageObj_GetStrokeWidth(item, wide)
+    thick = wide.value * (hypot(matrix[0], matrix[1]) + hypot(matrix[2], matrix[3])) / 2 if stroke.value else 0.0
+    rules: list[tuple[_Box, bool]] = []
+    for points, straight in _outlines(item, count, matrix):
+        if stroke.value and thick <= _THIN:
+            rules += [(box, True) for pair in straight for box in _line(*pair)]
+        else:
+            curved = len(straight) < len(points) - 1
+            rules += _area(points, thick, rectangle=not curved)
+    return rules
+
+
+def _outlines(item: object, count: int, matrix: _Matrix) -> Iterator[tuple[list[_Point], list[tuple[_Point, _Point]]]]:
+    """The parts of a path: their points, and their straight stretches."""
+    points: list[_Point] = []
+    straight: list[tuple[_Point, _Point]] = []
+    x, y = ctypes.c_float(), ctypes.c_float()
+    for index in range(count):
+        segment = raw.FPDFPath_GetPathSegment(item, index)
+        raw.FPDFPathSegment_GetPoint(segment, x, y)
+        point, kind = _moved((x.value, y.value), matrix), raw.FPDFPathSegment_GetType(segment)
+        if kind == raw.FPDF_SEGMENT_MOVETO:
+            if straight:
+                yield points, straight
+            points, straight = [point], []
+            continue
+        if kind == raw.FPDF_SEGMENT_LINETO and points:
+            straight.append((points[-1], point))
+        points.append(point)
+        if raw.FPDFPathSegment_GetClose(segment) and point != points[0]:
+            straight.append((point, points[0]))
+            points.append(points[0])
+    if straight:
+        yield points, straight
+
+
+def _line(start: _Point, end: _Point) -> list[_Box]:
+    """The box of a stretch, if it is long enough and runs along an axis."""
+    (x0, x1), (y0, y1) = sorted((start[0], end[0])), sorted((start[1], end[1]))
+    if min(x1 - x0, y1 - y0) > 0.5 or max(x1 - x0, y1 - y0) < _SHORTEST:
+        return []
+    return [(x0, y0, x1, y1)]
+
+
+def _area(points: list[_Point], thick: float, *, rectangle: bool) -> list[tuple[_Box, bool]]:
+    """A filled rectangle: a rule where it is thin, else its four edges. A thick stroke is a bar, too."""
+    half = thick / 2
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    flat = half if max(xs) - min(xs) > max(ys) - min(ys) else 0.0
+    x0, x1, y0, y1 = min(xs) - (half - flat), max(xs) + (half - flat), min(ys) - flat, max(ys) + flat
+    cornered = all(min(x - min(xs), max(xs) - x) < 0.5 and min(y - min(ys), max(ys) - y) < 0.5 for x, y in points)
+    corners = {(2 * x > min(xs) + max(xs), 2 * y > min(ys) + max(ys)) for x, y in points}
+    if not (rectangle and cornered and (thick or len(corners) == 4)):
+        return []
+    if min(x1 - x0, y1 - y0) <= _THIN:
+        return [((x0, y0, x1, y1), True)] if max(x1 - x0, y1 - y0) >= _SHORTEST else []
+    edges = [(x0, y0, x1, y0), (x0, y1, x1, y1), (x0, y0, x0, y1), (x1, y0, x1, y1)]
+    return [(edge, False) for edge in edges if max(edge[2] - edge[0], edge[3] - edge[1]) >= _SHORTEST]

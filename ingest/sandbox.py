@@ -1,0 +1,74 @@
+"""Runs the parser of one file in a process of its own, under limits, and brings the book back."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from core.errors import UnreadableBookError
+from core.settings import PROJECT, IngestSettings
+from core.types import ExtractedBook
+from ingest.worker import book_from_json
+
+_TAIL = 300
+
+
+def parse_in_sandbox(path: Path, settings: IngestSettings) -> ExtractedBook:
+    """Parse `path`; raises UnreadableBookError, also when the parser hangs, dies or finds no text."""
+    with tempfile.TemporaryDirectory(prefix="keben-") as folder:
+        out = Path(folder, "book.json")
+        _run(path, out, Path(folder, "stderr"), settings)
+        result = json.loads(out.read_text(encoding="utf-8", errors="surrogatepass"))
+    if "error" in result:
+        raise UnreadableBookError(result["error"], mend=result["mend"])
+    book = book_from_json(result["book"])
+    if not any(character.isalnum() for character in book.text):
+        raise UnreadableBookError(
+            f"{path.name} holds no text that could be read", mend="if it is a scan, check that its pages are legible"
+        )
+    return book
+
+
+def _run(path: Path, out: Path, stderr: Path, settings: IngestSettings) -> None:
+    limits = settings.model_dump(include={"memory_mb", "cpu_seconds", "max_file_mb", "max_pages"})
+    # -P: a json.py in the working directory must not be imported in place of the real one.
+    command = [sys.executable, "-P", "-m", "ingest.worker", str(path.resolve()), str(out), json.dumps(limits)]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "DO_NOT_TRACK": "true", "TMPDIR": str(out.parent)}
+    with stderr.open("wb") as log:
+        # Its own session, so that whatever the parser starts is killed with it.
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+        )
+        try:
+            code = process.wait(timeout=settings.wall_seconds)
+        except subprocess.TimeoutExpired:
+            raise UnreadableBookError(
+                f"{path.name} was not read within {settings.wall_seconds} s",
+                mend="leave the file out, or raise KEBEN_INGEST__WALL_SECONDS",
+            ) from None
+        finally:
+            _kill_group(process)
+    if code or not out.exists():
+        raise UnreadableBookError(
+            f"{path.name}: {_cause(code, stderr, settings)}", mend="check the file, or leave it out"
+        )
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def _cause(code: int, stderr: Path, settings: IngestSettings) -> str:
+    if code == -signal.SIGXCPU:
+        return f"parsing took more than {settings.cpu_seconds} s of processor time"
+    if code < 0:
+        return f"the parser was killed by {signal.Signals(-code).name}"
+    lines = stderr.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return f"the parser failed: {lines[-1][-_TAIL:] if lines else f'exit code {code}'}"

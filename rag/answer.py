@@ -1,0 +1,170 @@
+"""The ask flow: retrieve, decide, write, check."""
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from core.errors import ConfigError
+from core.settings import RetrievalSettings
+from core.text import language_of
+from core.types import Answer, Citation, GenerationOptions, Passage, Turn
+from rag import prompts
+from rag.retrieve import Retriever, term_weights
+from rag.writers import Draft, Task, Writer
+from vector_db.reader import Generation, LiveKnowledgeBase
+
+_REFERS_BACK = re.compile(
+    r"^(?:那么?|它们?|其|这个?|该|上述|前者|后者|and |what about|how about|it |its |they |their |that )", re.I
+)
+_PRONOUN = re.compile(r"它们?的?|前者|后者|上述|\b(?:it|its|they|them|their)\b", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question as it came in. top_k: passages given to the writer; None takes the setting."""
+
+    text: str
+    top_k: int | None = None
+    history: tuple[Turn, ...] = ()
+    options: GenerationOptions = field(default_factory=GenerationOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """First event: the passages, best first."""
+
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of the answer's text, in order."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Last event: the whole answer."""
+
+    answer: Answer
+
+
+Event = Retrieved | Piece | Done
+
+
+def search_query(question: str, history: Sequence[Turn]) -> str:
+    """What to search for: a question that refers back carries the question before it."""
+    asked = [turn.content for turn in history if turn.role == "user"]
+    refers = _REFERS_BACK.search(question.strip()) or _PRONOUN.search(question)
+    return f"{asked[-1]} {question}" if asked and refers else question
+
+
+class Answerer:
+    """Answers questions from one knowledge base at a time; safe to share between threads."""
+
+    def __init__(self, retriever: Retriever, writer: Writer, settings: RetrievalSettings) -> None:
+        self._retriever = retriever
+        self._writer = writer
+        self._settings = settings
+
+    def search(self, kb: LiveKnowledgeBase, text: str, top_k: int | None = None) -> list[Passage]:
+        """The best passages for `text`, best first. Raises ConfigError for a blank question."""
+        with kb.generation() as generation:
+            return self._retriever.search(generation, _checked(text), top_k or self._settings.top_k)
+
+    def ask(self, kb: LiveKnowledgeBase, question: Question) -> Answer:
+        """The answer to `question`; a refusal is an answer too."""
+        *_, last = self.stream(kb, question)
+        assert isinstance(last, Done)
+        return last.answer
+
+    def stream(self, kb: LiveKnowledgeBase, question: Question) -> Iterator[Event]:
+        """Retrieved, then pieces of text, then Done. One generation serves from first to last.
+
+        Raises ConfigError for a blank question at once, not with the first event.
+        """
+        return self._events(kb, _checked(question.text), question)
+
+    def _events(self, kb: LiveKnowledgeBase, text: str, question: Question) -> Iterator[Event]:
+        with kb.generation() as generation:
+            clock = _Clock()
+            query = search_query(text, question.history)
+            passages = self._retriever.search(generation, query, question.top_k or self._settings.top_k)
+            clock.lap("retrieve")
+            yield Retrieved(tuple(passages))
+            reason = self._reason_to_refuse(text, passages)
+            draft = Draft("", ())
+            if reason is None:
+                weights = term_weights(query, generation.lexical)
+                task = Task(query, passages, weights, question.history, question.options)
+                for piece in self._writer.stream(task):
+                    if isinstance(piece, str):
+                        yield Piece(piece)
+                    else:
+                        draft = piece
+                clock.lap("write")
+                reason = None if draft.text else prompts.NO_SENTENCE[language_of(text)]
+            draft = replace(draft, citations=tuple(c for c in draft.citations if _is_true(c, generation)))
+            yield Done(self._answer(kb, generation, text, draft, reason, clock))
+
+    def _reason_to_refuse(self, text: str, passages: Sequence[Passage]) -> str | None:
+        language = language_of(text)
+        if not passages:
+            return prompts.NOTHING_FOUND[language]
+        relevance = max(passage.relevance for passage in passages)
+        if relevance < self._settings.min_relevance:
+            return prompts.TOO_WEAK[language].format(relevance=relevance, threshold=self._settings.min_relevance)
+        return None
+
+    def _answer(
+        self,
+        kb: LiveKnowledgeBase,
+        generation: Generation,
+        text: str,
+        draft: Draft,
+        reason: str | None,
+        clock: "_Clock",
+    ) -> Answer:
+        refused = reason is not None
+        return Answer(
+            answer=prompts.REFUSAL[language_of(text)] if refused else draft.text,
+            citations=() if refused else draft.citations,
+            refused=refused,
+            reason=reason,
+            model=self._writer.model,
+            kb=kb.name,
+            generation=generation.manifest.id,
+            timings_ms=clock.timings(),
+        )
+
+
+def _checked(text: str) -> str:
+    if not text.strip():
+        raise ConfigError("the question is empty", mend="ask something")
+    return text.strip()
+
+
+def _is_true(citation: Citation, generation: Generation) -> bool:
+    """Whether the quote stands at its offsets on the cited page of the extracted book."""
+    book_id = next((book.id for book in generation.books.values() if book.source == citation.source), None)
+    for page, text in generation.store.pages(book_id) if book_id else ():
+        if page.start <= citation.start < page.end:
+            same_page = page.number == citation.page
+            return same_page and text[citation.start - page.start : citation.end - page.start] == citation.quote
+    return False
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._start = self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self._laps[name] = round((now - self._last) * 1000, 2)
+        self._last = now
+
+    def timings(self) -> dict[str, float]:
+        return {**self._laps, "total": round((time.perf_counter() - self._start) * 1000, 2)}

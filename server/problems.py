@@ -1,0 +1,70 @@
+"""Every error as `application/problem+json` (RFC 9457), mapped in this one place."""
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from core.errors import ConfigError, KebenError, KnowledgeBaseMissing
+from server.schemas import Problem
+
+_LOG = logging.getLogger("keben.server")
+_STATUS: tuple[tuple[type[KebenError], HTTPStatus], ...] = (
+    (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (KnowledgeBaseMissing, HTTPStatus.NOT_FOUND),
+    (KebenError, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
+def problem_of(error: KebenError) -> Problem:
+    """The problem document of an error of ours."""
+    status = next(status for kind, status in _STATUS if isinstance(error, kind))
+    return _problem(status, error.code, error.message, error.mend)
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer every error, expected or not, with a problem document."""
+    app.add_exception_handler(KebenError, _on_keben_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def _problem(status: HTTPStatus, code: str, detail: str, mend: str = "") -> Problem:
+    return Problem(type=f"urn:keben:{code}", title=status.phrase, status=status.value, detail=detail, mend=mend)
+
+
+def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(
+        problem.model_dump(), status_code=problem.status, media_type="application/problem+json", headers=headers
+    )
+
+
+async def _on_keben_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, KebenError)
+    return _response(problem_of(error))
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+    return _response(
+        _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", faults, "see /docs for the form of the request")
+    )
+
+
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    detail = f"{request.method} {request.url.path}: {error.detail}"
+    return _response(_problem(status, "http", detail, "see /docs for the routes"), dict(error.headers or {}))
+
+
+async def _on_bug(request: Request, error: Exception) -> JSONResponse:
+    _LOG.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
+    return _response(
+        _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "bug", "an unexpected error; the server's log has it", "report it")
+    )

@@ -1,0 +1,202 @@
+"""Request and response bodies: the wire form, apart from the domain's own types."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.settings import KB_NAME
+from core.types import Answer, Citation, GenerationOptions, Passage, Turn
+from rag.answer import Question
+from vector_db.manifest import Manifest
+
+_EXAMPLE = "死锁的四个必要条件是什么？"
+KnowledgeBaseName = Annotated[str, Field(pattern=KB_NAME, examples=["default"])]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TurnBody(_Body):
+    """One message of the conversation so far."""
+
+    role: Literal["user", "assistant"]
+    content: str = Field(max_length=8000)
+
+
+class OptionsBody(_Body):
+    """How a language model writes; the extractive writer has no use for them."""
+
+    max_new_tokens: int | None = Field(None, ge=1, le=8192)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=1, le=1000)
+    repetition_penalty: float | None = Field(None, gt=0, le=5)
+    seed: int | None = Field(None, ge=0, le=2**31 - 1)
+    stop: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(default_factory=list, max_length=8)
+
+    def options(self) -> GenerationOptions:
+        """The domain's form."""
+        return GenerationOptions(**{**self.model_dump(exclude={"stop"}), "stop": tuple(self.stop)})
+
+
+class SearchRequest(_Body):
+    """A question for passages alone."""
+
+    question: str = Field(min_length=1, max_length=2000, examples=[_EXAMPLE])
+    kb: KnowledgeBaseName | None = Field(None, description="Knowledge base; the default one if left out.")
+    top_k: int | None = Field(None, ge=1, le=50, description="Passages wanted.", examples=[5])
+
+
+class AskRequest(SearchRequest):
+    """A question for an answer with citations."""
+
+    history: list[TurnBody] = Field(default_factory=list, max_length=100)
+    stream: bool = Field(False, description="Answer with server-sent events: retrieval, token, done.")
+    options: OptionsBody = Field(default_factory=OptionsBody)
+
+    def question_for_rag(self) -> Question:
+        """The domain's form."""
+        history = tuple(Turn(turn.role, turn.content) for turn in self.history)
+        return Question(self.question, self.top_k, history, self.options.options())
+
+
+class CitationBody(_Body):
+    """Where a part of the answer stands. `quote` is the book's text at `[start, end)`."""
+
+    id: int = Field(description="Number of the marker in the answer, as in [1].", examples=[1])
+    book: str = Field(examples=["操作系统"])
+    source: str = Field(description="File below the source folder.", examples=["operating-systems.pdf"])
+    heading_path: list[str] = Field(examples=[["第5章 死锁", "5.2 死锁的必要条件"]])
+    page: int | None = Field(description="1-based page of the file; null in formats without pages.", examples=[42])
+    page_label: str | None = Field(description="The number printed on the page.", examples=["38"])
+    quote: str = Field(examples=["死锁的产生有四个必要条件。"])
+    start: int = Field(description="Offset in characters into the extracted text of the book.", examples=[18234])
+    end: int = Field(examples=[18247])
+    score: float = Field(description="Fused rank score; comparable within one question only.", examples=[0.0164])
+
+    @classmethod
+    def of(cls, citation: Citation) -> "CitationBody":
+        """The wire form of a citation."""
+        return cls.model_validate(citation, from_attributes=True)
+
+
+class AnswerBody(_Body):
+    """An answer, or a refusal: then `answer` says so, `citations` is empty and `reason` is set."""
+
+    answer: str = Field(description="Markdown with markers [1], [2], …", examples=["死锁的产生有四个必要条件。[1]"])
+    citations: list[CitationBody]
+    refused: bool = Field(examples=[False])
+    reason: str | None = Field(examples=[None])
+    model: str = Field(description="'extractive', or the name of the language model.", examples=["extractive"])
+    kb: str = Field(examples=["default"])
+    generation: str = Field(description="The generation that answered.", examples=["20261123T064701965347Z-77cbcc"])
+    timings_ms: dict[str, float] = Field(examples=[{"retrieve": 8.1, "write": 3.2, "total": 11.4}])
+
+    @classmethod
+    def of(cls, answer: Answer) -> "AnswerBody":
+        """The wire form of an answer."""
+        return cls.model_validate(answer, from_attributes=True)
+
+
+class PassageBody(_Body):
+    """A retrieved passage: the book's text at `[start, end)`."""
+
+    book: str
+    source: str
+    heading_path: list[str]
+    page: int | None
+    page_label: str | None
+    text: str
+    score: float
+    start: int
+    end: int
+
+    @classmethod
+    def of(cls, passage: Passage) -> "PassageBody":
+        """The wire form of a passage."""
+        chunk = passage.chunk
+        return cls(
+            book=passage.book.title,
+            source=passage.book.source,
+            heading_path=list(chunk.heading_path),
+            page=chunk.page,
+            page_label=chunk.page_label,
+            text=chunk.text,
+            score=passage.score,
+            start=chunk.start,
+            end=chunk.end,
+        )
+
+
+class TokenBody(_Body):
+    """A piece of a streamed answer."""
+
+    text: str
+
+
+class SearchResponse(_Body):
+    """Passages, best first."""
+
+    passages: list[PassageBody]
+
+
+class BookBody(_Body):
+    """An indexed book. dense: whether the embedder takes part in ranking it."""
+
+    source: str
+    title: str
+    subject: str
+    language: str
+    edition: str
+    pages: int
+    chunks: int
+    status: str
+    reason: str | None
+    unknown_token_rate: float
+    dense: bool
+
+
+class KnowledgeBaseBody(_Body):
+    """A knowledge base as it is served now."""
+
+    name: str
+    generation: str
+    created_at: str
+    embedder: str
+    chunks: int
+    books: list[BookBody]
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "KnowledgeBaseBody":
+        """The wire form of a manifest."""
+        return cls(
+            name=manifest.kb,
+            generation=manifest.id,
+            created_at=manifest.created_at,
+            embedder=manifest.embedding.model,
+            chunks=manifest.chunks,
+            books=[BookBody(**record.model_dump(include=set(BookBody.model_fields))) for record in manifest.books],
+        )
+
+
+class KnowledgeBasesResponse(_Body):
+    """All knowledge bases, by name."""
+
+    kbs: list[KnowledgeBaseBody]
+
+
+class Health(_Body):
+    """Whether the process runs (`/healthz`) or can answer (`/readyz`)."""
+
+    status: Literal["ok", "starting"]
+
+
+class Problem(BaseModel):
+    """An error, RFC 9457. `detail` names the value at fault, `mend` says what to do."""
+
+    type: str = Field(examples=["urn:keben:knowledge-base-missing"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["there is no knowledge base 'physics'"])
+    mend: str = Field("", examples=["use one of default, or build it"])

@@ -1,0 +1,93 @@
+"""What the routes work with: loaded after start-up, handed to each route by FastAPI."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Request
+
+from core.errors import KebenError, ServerError
+from core.settings import Settings
+from rag.answer import Answerer
+from rag.build import build_answerer
+from vector_db.embedder import SentenceEmbedder
+from vector_db.library import Library
+from vector_db.reader import LiveKnowledgeBase
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The open knowledge bases and what answers from them."""
+
+    library: Library
+    answerer: Answerer
+    default_kb: str
+
+    def knowledge_base(self, name: str | None) -> LiveKnowledgeBase:
+        """The one named, or the default one; raises KnowledgeBaseMissing."""
+        return self.library.get(name or self.default_kb)
+
+
+@dataclass(slots=True)
+class Startup:
+    """Follows the loading, which goes on while `/healthz` already answers.
+
+    on_ready is called once questions can be asked, on_failure when they never can.
+    """
+
+    on_ready: Callable[[], None]
+    on_failure: Callable[[KebenError], None]
+    service: Service | None = None
+
+
+def lifespan(settings: Settings, startup: Startup) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Loads knowledge bases and models, then looks for new generations until shutdown."""
+
+    async def load_and_follow() -> None:
+        try:
+            service = await asyncio.to_thread(_load, settings)
+        except KebenError as error:
+            startup.on_failure(error)
+            return
+        startup.service = service
+        startup.on_ready()
+        while True:
+            await asyncio.sleep(settings.server.poll_seconds)
+            await asyncio.to_thread(service.library.refresh)
+
+    @asynccontextmanager
+    async def run(app: FastAPI) -> AsyncIterator[None]:
+        app.state.startup = startup
+        task = asyncio.create_task(load_and_follow())
+        try:
+            yield
+        finally:
+            task.cancel()
+            if startup.service:
+                startup.service.library.close()
+                startup.service = None
+
+    return run
+
+
+def _load(settings: Settings) -> Service:
+    library = Library(settings)
+    library.get(settings.kb)
+    # Always loaded: a generation published later may have vectors where this one has none.
+    answerer = build_answerer(settings, SentenceEmbedder(settings.embedding))
+    for name in library.names():
+        # The first search pages the index in; no student should wait for that.
+        answerer.search(library.get(name), "预热 warm up")
+    return Service(library, answerer, settings.kb)
+
+
+def _service(request: Request) -> Service:
+    startup: Startup = request.app.state.startup
+    if startup.service is None:
+        raise ServerError("the models are still being loaded", mend="try again in a few seconds; /readyz tells when")
+    return startup.service
+
+
+ServiceDep = Annotated[Service, Depends(_service)]

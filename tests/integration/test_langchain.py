@@ -1,0 +1,36 @@
+"""A knowledge base inside a LangChain chain."""
+
+from langchain_core.documents import Document
+from langchain_core.runnables import RunnableLambda
+
+from core.settings import Settings
+from rag.build import langchain_retriever
+
+
+def test_the_retriever_is_a_link_of_a_chain(library_settings: Settings) -> None:
+    retriever = langchain_retriever(library_settings, "default", top_k=2)
+    count = RunnableLambda(lambda documents: [document.metadata["heading_path"][-1] for document in documents])
+    chain = retriever | count
+    assert chain.invoke("银行家算法")[0] == "银行家算法"
+    batch = chain.batch(["What are the ACID properties?", "红烧肉怎么做？"])
+    assert batch[0][0] == "The ACID properties" and len(batch[0]) == 2
+    assert batch[1] == []
+    retriever.knowledge_base.close()
+
+
+def test_documents_say_where_they_stand(library_settings: Settings) -> None:
+    retriever = langchain_retriever(library_settings, "default")
+    documents = retriever.invoke("死锁的四个必要条件是什么？")
+    assert 0 < len(documents) <= library_settings.retrieval.top_k
+    assert all(isinstance(document, Document) for document in documents)
+    first = documents[0]
+    assert "循环等待条件" in first.page_content
+    assert set(first.metadata) == {
+        "book", "source", "heading_path", "page", "page_label", "start", "end", "score", "relevance"
+    }  # fmt: skip
+    assert (first.metadata["book"], first.metadata["source"]) == ("操作系统", "os.md")
+    assert first.metadata["heading_path"] == ["死锁", "死锁的必要条件"]
+    assert first.metadata["end"] - first.metadata["start"] == len(first.page_content)
+    assert 0 < first.metadata["relevance"] <= 1
+    assert len({document.id for document in documents}) == len(documents)
+    retriever.knowledge_base.close()

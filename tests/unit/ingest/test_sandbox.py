@@ -1,0 +1,189 @@
+"""The child process that parses a file: its limits, its end, and what comes back."""
+
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from files import epub, html, word, write
+
+from core.errors import UnreadableBookError
+from core.settings import IngestSettings
+from core.types import ExtractedBook
+from ingest.readers import read_book
+from ingest.sandbox import parse_in_sandbox
+
+SETTINGS = IngestSettings()
+# Pandoc works on this for minutes.
+SLOW = "段落 *a* **b** `c` 与 :math:`x^2`。\n\n" * 200_000
+PATIENCE = 120.0
+
+
+def refusal(path: Path, settings: IngestSettings = SETTINGS) -> UnreadableBookError:
+    with pytest.raises(UnreadableBookError) as caught:
+        parse_in_sandbox(path, settings)
+    assert path.name in caught.value.message
+    assert caught.value.mend
+    return caught.value
+
+
+def processes_of(path: Path) -> dict[int, str]:
+    """Process ids and command lines that name `path`."""
+    found: dict[int, str] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(path) in command:
+            found[int(folder.name)] = command
+    return found
+
+
+def until(condition: Callable[[], bool]) -> bool:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+class Parsing(threading.Thread):
+    """A parse in the background, and the error it ends with."""
+
+    def __init__(self, path: Path, settings: IngestSettings = SETTINGS) -> None:
+        super().__init__()
+        self.path, self.settings = path, settings
+        self.error: UnreadableBookError | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            parse_in_sandbox(self.path, self.settings)
+        except UnreadableBookError as error:
+            self.error = error
+
+
+def good_files(folder: Path) -> list[Path]:
+    return [
+        write(folder / "a.md", "# 书\n\n段落 $x$ 与 \U00020000。\n\n- 甲\n- 乙\n"),
+        write(folder / "b.txt", "第一章 进程\n正文。\n".encode("gb18030")),
+        html(folder / "c.html", "<h1>书</h1><p>正文。</p><table><tr><td>格</td></tr></table>"),
+        word(folder / "d.docx", lambda document: document.add_paragraph("正文。") and None),
+        epub(folder / "e.epub", {"a.xhtml": "<h1>章</h1><p>正文。</p>"}),
+    ]
+
+
+def test_a_good_file_comes_back_as_if_read_here(tmp_path: Path) -> None:
+    for path in good_files(tmp_path):
+        book = parse_in_sandbox(path, SETTINGS)
+        assert isinstance(book, ExtractedBook)
+        assert book == read_book(path, lambda seconds: None, SETTINGS.max_pages)
+        assert book.blocks
+
+
+def test_the_limits_of_this_process_stay_as_they_are(tmp_path: Path) -> None:
+    before = Path("/proc/self/limits").read_text(encoding="utf-8")
+    parse_in_sandbox(write(tmp_path / "a.md", "正文"), SETTINGS)
+    assert Path("/proc/self/limits").read_text(encoding="utf-8") == before
+
+
+def test_over_the_wall_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    path = write(tmp_path / "slow.rst", SLOW)
+    error = refusal(path, IngestSettings(wall_seconds=2))
+    assert "not read within 2 s" in error.message
+    assert "KEBEN_INGEST__WALL_SECONDS" in error.mend
+    assert list(scratch.iterdir()) == []
+    assert until(lambda: not processes_of(path))
+
+
+def test_over_the_processor_limit(tmp_path: Path) -> None:
+    path = write(tmp_path / "busy.md", "*a **a _b " * 200_000)
+    assert "1 s of processor time" in refusal(path, IngestSettings(cpu_seconds=1)).message
+
+
+def test_over_the_memory_limit(tmp_path: Path) -> None:
+    path = write(tmp_path / "big.md", "段。\n\n" * 1_500_000)
+    error = refusal(path, IngestSettings(memory_mb=256))
+    assert "256 MiB" in error.message
+    assert "KEBEN_INGEST__MEMORY_MB" in error.mend
+
+
+def test_killed_by_a_signal_and_what_it_started_is_gone(tmp_path: Path) -> None:
+    path = write(tmp_path / "shot.rst", SLOW)
+    parsing = Parsing(path)
+    assert until(lambda: any("pandoc" in command for command in processes_of(path).values()))
+    worker = next(process for process, command in processes_of(path).items() if "ingest.worker" in command)
+    os.kill(worker, signal.SIGKILL)
+    parsing.join(PATIENCE)
+    assert parsing.error is not None
+    assert "shot.rst" in parsing.error.message and "SIGKILL" in parsing.error.message
+    assert until(lambda: not processes_of(path))
+
+
+def test_html_nested_thousands_deep(tmp_path: Path) -> None:
+    path = html(tmp_path / "deep.html", "<div>" * 5000 + "深处" + "</div>" * 5000)
+    assert "nested too deeply" in refusal(path).message
+
+
+def test_markdown_nested_thousands_deep_is_read(tmp_path: Path) -> None:
+    for mark in ("> ", "- "):
+        text = mark * 2000 + "深处\n\n后文\n"
+        assert parse_in_sandbox(write(tmp_path / "deep.md", text), SETTINGS).text == text
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("blank.md", "\n \n\n"),
+        ("rules.md", "---\n\n***\n"),
+        ("dots.txt", "。。。\n"),
+        ("empty.html", "<html><body><p></p></body></html>"),
+        ("hidden.html", "<html><body><p hidden>隐藏</p></body></html>"),
+        ("bom.txt", b"\xef\xbb\xbf"),
+    ],
+)
+def test_a_file_without_text(name: str, content: str | bytes, tmp_path: Path) -> None:
+    assert "no text that could be read" in refusal(write(tmp_path / name, content)).message
+
+
+def test_a_mislabelled_file_keeps_its_own_message(tmp_path: Path) -> None:
+    error = refusal(write(tmp_path / "a.docx", b"%PDF-1.7\n"))
+    assert "not a docx file" in error.message
+    assert "suffix" in error.mend
+
+
+def test_a_file_that_went_away(tmp_path: Path) -> None:
+    assert "No such file" in refusal(tmp_path / "gone.md").message
+
+
+def test_a_format_without_a_reader(tmp_path: Path) -> None:
+    error = refusal(write(tmp_path / "old.wps", "正文"))
+    assert "'.wps'" in error.message and ".docx" in error.mend
+
+
+def test_pages_over_the_limit_of_size(tmp_path: Path) -> None:
+    path = write(tmp_path / "large.md", "进程 " * 400_000)
+    assert "more than the 1 allowed" in refusal(path, IngestSettings(max_file_mb=1)).message
+
+
+def test_modules_in_the_working_directory_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "json.py", "raise SystemExit('shadowed')")
+    write(tmp_path / "queue.py", "raise SystemExit('shadowed')")
+    monkeypatch.chdir(tmp_path)
+    assert parse_in_sandbox(write(tmp_path / "a.md", "正文"), SETTINGS).text == "正文"
+
+
+def test_names_with_blanks_and_dashes(tmp_path: Path) -> None:
+    for name in ("-rf 书.md", "计算机操作系统 - 概述.html"):
+        path = html(tmp_path / name, "<p>正文</p>")
+        assert "正文" in parse_in_sandbox(path, SETTINGS).text

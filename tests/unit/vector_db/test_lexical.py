@@ -1,0 +1,119 @@
+"""The keyword index on disk."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import GenerationCorrupt
+from vector_db.lexical import LexicalIndex, write_lexical
+from vector_db.tokenizer import tokens
+
+DOCUMENTS = [
+    "进程是资源分配的基本单位，进程拥有地址空间",
+    "线程是调度的基本单位，同一进程的线程共享地址空间",
+    "死锁的四个必要条件：互斥、请求与保持、不可剥夺、循环等待",
+    "A transaction is atomic, consistent, isolated and durable",
+]
+
+
+@pytest.fixture(scope="module")
+def index_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lexical")
+    write_lexical(folder, [tokens(document) for document in DOCUMENTS])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def index(index_folder: Path) -> LexicalIndex:
+    return LexicalIndex(index_folder, len(DOCUMENTS))
+
+
+@pytest.mark.parametrize(
+    ("question", "best"), [("资源分配", 0), ("线程如何共享", 1), ("什么是死锁", 2), ("durable transactions", 3)]
+)
+def test_a_question_finds_its_document(index: LexicalIndex, question: str, best: int) -> None:
+    scores = index.scores(tokens(question))
+    assert scores.shape == (len(DOCUMENTS),) and scores.dtype == np.float32
+    assert scores.argmax() == best
+
+
+def test_documents_without_the_term_score_nothing(index: LexicalIndex) -> None:
+    scores = index.scores(["死锁"])
+    assert scores[2] > 0
+    assert scores[[0, 1, 3]].tolist() == [0, 0, 0]
+
+
+def test_unknown_terms_score_nothing_and_do_not_disturb_known_ones(index: LexicalIndex) -> None:
+    assert index.scores(["量子"]).tolist() == [0] * len(DOCUMENTS)
+    assert index.scores([]).tolist() == [0] * len(DOCUMENTS)
+    assert index.scores(["量子", "死锁"]).tolist() == index.scores(["死锁"]).tolist()
+
+
+def test_the_empty_term_scores_nothing(index: LexicalIndex) -> None:
+    assert index.scores([""]).tolist() == [0] * len(DOCUMENTS)
+
+
+def test_rarer_terms_weigh_more_and_unknown_ones_most(index: LexicalIndex) -> None:
+    common, rare, unknown = index.idf("地址"), index.idf("死锁"), index.idf("量子")
+    assert 0 < common < rare < unknown
+    assert unknown == pytest.approx(np.log(1 + (4 + 0.5) / 0.5))
+    assert common == pytest.approx(np.log(1 + (4 - 2 + 0.5) / (2 + 0.5)))
+
+
+def test_a_term_counts_once_a_document_for_its_rarity(tmp_path: Path) -> None:
+    write_lexical(tmp_path, [["a", "a", "a", "b"], ["c"]])
+    index = LexicalIndex(tmp_path, 2)
+    assert index.idf("a") == index.idf("b") == index.idf("c")
+
+
+def test_opening_again_gives_the_same_scores(index: LexicalIndex, index_folder: Path) -> None:
+    again = LexicalIndex(index_folder, len(DOCUMENTS))
+    for term in ("进程", "死锁", "transact"):
+        assert again.scores([term]).tolist() == index.scores([term]).tolist()
+        assert again.idf(term) == index.idf(term)
+
+
+def test_the_large_files_are_mapped_not_read(index: LexicalIndex, index_folder: Path) -> None:
+    mapped = Path("/proc/self/maps").read_text(encoding="utf-8")
+    for name in ("data.csc.index.npy", "indices.csc.index.npy", "frequencies.npy"):
+        assert str(index_folder / name) in mapped
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+def test_documents_without_terms_can_be_indexed(tmp_path: Path) -> None:
+    write_lexical(tmp_path, [[], []])
+    assert LexicalIndex(tmp_path, 2).scores(["a"]).tolist() == [0, 0]
+
+
+FILES = [
+    "data.csc.index.npy",
+    "indices.csc.index.npy",
+    "indptr.csc.index.npy",
+    "params.index.json",
+    "vocab.index.json",
+    "frequencies.npy",
+]
+
+
+@pytest.mark.parametrize("damage", ["deleted", "empty", "truncated", "garbage"])
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_file_is_named_as_corrupt(index_folder: Path, tmp_path: Path, name: str, damage: str) -> None:
+    folder = tmp_path / "lexical"
+    shutil.copytree(index_folder, folder)
+    path = folder / name
+    if damage == "deleted":
+        path.unlink()
+    else:
+        content = {"empty": b"", "truncated": path.read_bytes()[:-3], "garbage": b"\x00garbage\xff" * 9}[damage]
+        path.write_bytes(content)
+    with pytest.raises(GenerationCorrupt, match="keyword index") as caught:
+        LexicalIndex(folder, len(DOCUMENTS))
+    assert str(folder) in caught.value.message
+    assert "keben rebuild --force" in caught.value.mend
+
+
+def test_a_missing_folder_is_corrupt(tmp_path: Path) -> None:
+    with pytest.raises(GenerationCorrupt, match="nowhere"):
+        LexicalIndex(tmp_path / "nowhere", 1)

@@ -1,0 +1,116 @@
+"""Terms of the keyword index, with jieba, OpenCC and the stemmer themselves."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import opencc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.text import plain
+from vector_db.lexical import index_terms
+from vector_db.stopwords import ENGLISH, QUESTION_WORDS_ZH
+from vector_db.tokenizer import normalise, tokens, warm_up
+
+SENTENCES = [
+    "进程是资源分配的基本单位",
+    "时间片轮转算法让每个进程轮流运行",
+    "网络层的路由器根据转发表传输数据包",
+    "关系数据库的规范化消除更新异常",
+]
+
+
+def test_kangxi_radicals_become_ordinary_characters() -> None:
+    assert normalise("使⽤⼀个⽂件") == "使用一个文件"
+    assert tokens("⽂件系统的应⽤") == tokens("文件系统的应用") != []
+
+
+def test_full_width_letters_and_ligatures_are_folded() -> None:
+    assert tokens("ＴＣＰ协议") == tokens("tcp协议")
+    assert tokens("eﬃcient") == tokens("efficient")
+
+
+@pytest.mark.parametrize("simplified", SENTENCES)
+def test_traditional_text_has_the_terms_of_simplified_text(simplified: str) -> None:
+    traditional = opencc.OpenCC("s2t").convert(simplified)
+    assert traditional != simplified
+    assert tokens(traditional) == tokens(simplified) != []
+
+
+def test_chinese_question_words_are_dropped() -> None:
+    assert tokens("什么是死锁？") == ["死锁"]
+    assert tokens("请问为什么会产生死锁呢") == tokens("产生死锁")
+    assert tokens("的 了 吗 如何 怎么") == []
+
+
+def test_english_stop_words_are_dropped_in_any_case() -> None:
+    assert tokens("What is the meaning of THE transaction?") == ["transact"]
+    assert tokens("Please explain") == []
+
+
+def test_no_stop_word_is_a_term() -> None:
+    assert [word for word in sorted(ENGLISH | QUESTION_WORDS_ZH) if word in tokens(word)] == []
+
+
+def test_inflected_english_words_share_a_term() -> None:
+    assert tokens("transactions") == tokens("transaction")
+    assert tokens("normalizing normalized") == ["normal", "normal"]
+    assert tokens("transaction") != tokens("translation")
+
+
+def test_names_of_languages_keep_their_signs() -> None:
+    assert tokens("C++") == ["c++"]
+    assert tokens("C#") == ["c#"]
+    assert tokens("C") == ["c"]
+    assert "c++" in tokens("用C++实现二叉树")
+
+
+def test_mixed_text_keeps_the_order_of_its_terms() -> None:
+    terms = tokens("使用TCP协议建立connections，需要3次握手")
+    wanted = ["tcp", "协议", "connect", "3", "握手"]
+    assert [term for term in terms if term in wanted] == wanted
+
+
+def test_long_chinese_words_are_found_by_their_parts_too() -> None:
+    assert {"操作", "系统", "操作系统"} <= set(tokens("操作系统"))
+
+
+def test_punctuation_and_blanks_have_no_terms() -> None:
+    assert tokens("") == tokens(" \n\t，。！？—— ... $%^&*()") == []
+
+
+def test_markup_of_a_book_does_not_change_its_terms() -> None:
+    body = "**死锁**的[必要条件](https://example.org/deadlock)包括*互斥*与 <b>mutual exclusion</b>"
+    clean = "死锁的必要条件包括互斥与 mutual exclusion"
+    assert index_terms("操作系统 > 死锁", body) == tokens("操作系统 > 死锁") + tokens(clean)
+
+
+@given(st.text(st.sampled_from("死锁的必要条件进程与线程 ACIDtransactions+#3，。？⽤⼀進線"), max_size=40))
+def test_book_and_question_with_the_same_words_have_the_same_terms(text: str) -> None:
+    assert index_terms("", text) == tokens(plain(text))
+
+
+@given(st.text(max_size=60))
+def test_any_text_gives_clean_terms(text: str) -> None:
+    for term in tokens(text):
+        assert term and term == term.strip()
+        assert term not in QUESTION_WORDS_ZH
+
+
+def test_threads_do_not_disturb_one_another() -> None:
+    text = "transactions normalizing scheduling consistency 進程與線程的切換開銷 durability handshakes relational"
+    alone = tokens(text)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            together = list(pool.map(tokens, [text] * 400))
+    finally:
+        sys.setswitchinterval(interval)
+    assert together == [alone] * 400
+
+
+def test_warm_up_loads_the_dictionaries() -> None:
+    warm_up()
+    assert tokens("预热") == ["预热"]

@@ -1,0 +1,1 @@
+"""Knowledge bases on disk: generations, the keyword index, the vector index, the embedder."""

@@ -1,0 +1,135 @@
+"""Where generations lie, how one becomes the served one, and who may build.
+
+<data_dir>/<kb>/CURRENT          name of the served generation
+<data_dir>/<kb>/gens/<id>/       one generation, never written to again
+<data_dir>/<kb>/gens/<id>.tmp/   one being built; removed by the next rebuild if it was cut off
+"""
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.errors import BuilderBusy, ConfigError, KnowledgeBaseMissing
+from core.settings import KB_NAME
+
+CURRENT = "CURRENT"
+IN_USE = "in-use.lock"
+_UNFINISHED = ".tmp"
+
+
+class KnowledgeBaseFolder:
+    """The folder of one knowledge base. Making one of these touches nothing on disk."""
+
+    def __init__(self, data_dir: Path, kb: str) -> None:
+        """`kb` must fit KB_NAME: it becomes part of a path. Raises ConfigError."""
+        if not re.fullmatch(KB_NAME, kb):
+            raise ConfigError(
+                f"{kb!r} is not a name for a knowledge base",
+                mend="use a-z, 0-9, '_' and '-', beginning with a letter or digit, at most 63 characters",
+            )
+        self.kb = kb
+        self.folder = data_dir / kb
+        self.generations = self.folder / "gens"
+
+    def current_id(self) -> str | None:
+        """Name of the served generation, None if none was ever published."""
+        try:
+            return (self.folder / CURRENT).read_text(encoding="ascii").strip() or None
+        except FileNotFoundError:
+            return None
+
+    def current(self) -> Path:
+        """Folder of the served generation; raises KnowledgeBaseMissing."""
+        name = self.current_id()
+        if name is None or not (self.generations / name).is_dir():
+            option = "" if self.kb == "default" else f" --kb {self.kb} --source FOLDER"
+            raise KnowledgeBaseMissing(
+                f"there is no knowledge base '{self.kb}' in {self.folder.parent}",
+                mend=f"build it: `keben rebuild{option}`",
+            )
+        return self.generations / name
+
+    def finished(self) -> list[str]:
+        """Names of all finished generations, oldest first."""
+        if not self.generations.is_dir():
+            return []
+        return sorted(path.name for path in self.generations.iterdir() if path.is_dir() and path.suffix != _UNFINISHED)
+
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        """Hold the right to build; raises BuilderBusy when another process has it.
+
+        What an interrupted rebuild left is removed.
+        """
+        self.generations.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "build.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BuilderBusy(
+                    f"another rebuild of '{self.kb}' is under way", mend="wait for it to end, then run again"
+                ) from None
+            for left in self.generations.glob(f"*{_UNFINISHED}"):
+                shutil.rmtree(left)
+            (self.folder / f"{CURRENT}{_UNFINISHED}").unlink(missing_ok=True)
+            yield
+
+    def new_folder(self) -> Path:
+        """A fresh `<id>.tmp`. Only while building."""
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{secrets.token_hex(3)}"
+        folder = self.generations / (name + _UNFINISHED)
+        folder.mkdir()
+        return folder
+
+    def publish(self, unfinished: Path) -> Path:
+        """Make a verified `<id>.tmp` the served generation; returns its final folder."""
+        for path in unfinished.rglob("*"):
+            _fsync(path)
+        _fsync(unfinished)
+        final = unfinished.with_suffix("")
+        unfinished.rename(final)
+        _fsync(self.generations)
+        pointer = self.folder / f"{CURRENT}{_UNFINISHED}"
+        pointer.write_text(final.name + "\n", encoding="ascii")
+        _fsync(pointer)
+        pointer.replace(self.folder / CURRENT)
+        _fsync(self.folder)
+        return final
+
+    def remove_old(self, keep: int = 2) -> None:
+        """Delete all but the newest `keep` generations, the served one, and those that are being read."""
+        for name in self.finished()[:-keep]:
+            if name != self.current_id() and _unused(self.generations / name):
+                shutil.rmtree(self.generations / name)
+
+
+def knowledge_bases(data_dir: Path) -> list[str]:
+    """Names of the published knowledge bases, sorted."""
+    if not data_dir.is_dir():
+        return []
+    return sorted(path.parent.name for path in data_dir.glob(f"*/{CURRENT}") if re.fullmatch(KB_NAME, path.parent.name))
+
+
+def _unused(generation: Path) -> bool:
+    try:
+        with (generation / IN_USE).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

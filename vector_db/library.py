@@ -1,0 +1,73 @@
+"""All knowledge bases that a process serves."""
+
+import threading
+from collections.abc import Callable
+
+from core.errors import KebenError, KnowledgeBaseMissing
+from core.settings import Settings
+from vector_db.embedder import model_revision
+from vector_db.layout import KnowledgeBaseFolder, knowledge_bases
+from vector_db.manifest import Manifest
+from vector_db.reader import LiveKnowledgeBase
+
+
+def embedding_check(settings: Settings) -> Callable[[Manifest], None]:
+    """A check that a generation was built with the embedder that the settings name."""
+    return lambda manifest: manifest.require_embedder(settings.embedding.model, model_revision(settings.embedding))
+
+
+def open_knowledge_base(settings: Settings, kb: str) -> LiveKnowledgeBase:
+    """The served generation of `kb`; raises KnowledgeBaseError."""
+    return LiveKnowledgeBase(KnowledgeBaseFolder(settings.data_dir, kb), embedding_check(settings))
+
+
+class Library:
+    """Opens every published knowledge base, and follows what is published later."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open all; raises KnowledgeBaseMissing when there is none, KnowledgeBaseError when one is damaged."""
+        self._settings = settings
+        self._guard = threading.Lock()
+        names = knowledge_bases(settings.data_dir)
+        if not names:
+            raise KnowledgeBaseMissing(
+                f"there is no knowledge base in {settings.data_dir}", mend="build one: `keben rebuild`"
+            )
+        self._bases = {name: open_knowledge_base(settings, name) for name in names}
+        self.errors: dict[str, KebenError] = {}
+
+    def names(self) -> list[str]:
+        """Names of the open knowledge bases, sorted."""
+        with self._guard:
+            return sorted(self._bases)
+
+    def get(self, name: str) -> LiveKnowledgeBase:
+        """An open knowledge base; raises KnowledgeBaseMissing naming those that exist."""
+        with self._guard:
+            base = self._bases.get(name)
+        if base is None:
+            raise KnowledgeBaseMissing(
+                f"there is no knowledge base '{name}'", mend=f"use one of {', '.join(self.names())}, or build it"
+            )
+        return base
+
+    def refresh(self) -> None:
+        """Swap in newer generations, open new knowledge bases; what fails is kept in `errors`."""
+        for name in knowledge_bases(self._settings.data_dir):
+            try:
+                with self._guard:
+                    base = self._bases.get(name)
+                if base is None:
+                    base = open_knowledge_base(self._settings, name)
+                    with self._guard:
+                        self._bases[name] = base
+                else:
+                    base.refresh()
+                self.errors.pop(name, None)
+            except KebenError as error:
+                self.errors[name] = error
+
+    def close(self) -> None:
+        """Let go of all generations."""
+        for name in self.names():
+            self._bases[name].close()

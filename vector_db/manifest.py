@@ -1,0 +1,115 @@
+"""What a generation says of itself."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import REBUILD, GenerationCorrupt, IndexMismatch
+from core.types import Book, Language
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EmbeddingRecord(_Record):
+    """The model that made the vectors. revision: fingerprint of its files."""
+
+    model: str
+    revision: str
+    dimension: int
+
+
+class BookRecord(_Record):
+    """One indexed book. status `stale`: its file fails now, these are the passages from before.
+
+    unknown_token_rate: share of its tokens that the embedder does not know.
+    dense: whether the embedder takes part in ranking it. seconds: wall time of parsing.
+    sha256: of the file that gave the passages; failed_sha256: as in FailureRecord.
+    """
+
+    id: str
+    source: str
+    title: str
+    subject: str
+    language: Language
+    edition: str
+    sha256: str
+    pages: int
+    characters: int
+    chunks: int
+    unknown_token_rate: float = Field(ge=0, le=1)
+    dense: bool
+    ocr_pages: int = 0
+    ocr_confidence: float | None = None
+    seconds: float = 0
+    status: Literal["indexed", "stale"] = "indexed"
+    reason: str | None = None
+    mend: str | None = None
+    failed_sha256: str | None = None
+
+    def book(self) -> Book:
+        """The part of the record that answers show."""
+        return Book(self.id, self.source, self.title, self.subject, self.language, self.edition)
+
+
+class FailureRecord(_Record):
+    """A file that gave no passages, and why. harmless: there was nothing to read in it.
+
+    sha256: of the file's own sha256 and the limits that it was read under.
+    """
+
+    source: str
+    sha256: str
+    reason: str
+    mend: str
+    harmless: bool = False
+
+
+class Manifest(_Record):
+    """manifest.json, written last: a folder without it is not a generation.
+
+    fingerprint: settings and versions that the chunks depend on. files: SHA-256 of each file.
+    """
+
+    schema_version: int = SCHEMA
+    id: str
+    kb: str
+    created_at: str
+    source_dir: str
+    embedding: EmbeddingRecord
+    fingerprint: str
+    books: tuple[BookRecord, ...]
+    failures: tuple[FailureRecord, ...] = ()
+    unread: tuple[str, ...] = ()
+    chunks: int
+    vectors: int
+    files: dict[str, str]
+
+    def require_embedder(self, model: str, revision: str) -> None:
+        """Raise IndexMismatch unless the vectors were made by this model; no vectors fit any."""
+        if self.vectors and (self.embedding.model, self.embedding.revision) != (model, revision):
+            raise IndexMismatch(
+                f"the knowledge base '{self.kb}' was built with the embedder '{self.embedding.model}' "
+                f"({self.embedding.revision}), the settings name '{model}' ({revision})",
+                mend=f"run `keben rebuild --kb {self.kb}`, or set KEBEN_EMBEDDING__MODEL back",
+            )
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest in `folder`; raises GenerationCorrupt or IndexMismatch."""
+    try:
+        text = (folder / MANIFEST).read_text(encoding="utf-8")
+        manifest = Manifest.model_validate_json(text)
+    except (OSError, ValidationError, UnicodeDecodeError) as error:
+        raise GenerationCorrupt(f"{folder / MANIFEST} cannot be read: {error}", mend=REBUILD) from error
+    if manifest.schema_version != SCHEMA:
+        raise IndexMismatch(
+            f"{folder} has schema {manifest.schema_version}, this version of Keben reads {SCHEMA}",
+            mend=REBUILD,
+        )
+    return manifest

@@ -1,0 +1,129 @@
+"""Opens generations for reading, and follows `CURRENT` while a server runs."""
+
+import fcntl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from core.errors import REBUILD, GenerationCorrupt, KebenError
+from core.types import Book
+from vector_db.chunk_store import ChunkStore
+from vector_db.dense import DenseIndex
+from vector_db.layout import IN_USE, KnowledgeBaseFolder
+from vector_db.lexical import LexicalIndex
+from vector_db.manifest import Manifest, read_manifest
+from vector_db.writer import CHROMA, CHUNKS, LEXICAL
+
+
+class Generation:
+    """One open generation. Counts its users, and closes when it is retired and nobody uses it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open `folder`; raises GenerationCorrupt or IndexMismatch."""
+        try:
+            # A shared lock tells the builder not to delete what is being read.
+            self._lock = (folder / IN_USE).open("rb")
+        except FileNotFoundError as error:
+            raise GenerationCorrupt(f"{folder} is not a whole generation", mend=REBUILD) from error
+        fcntl.flock(self._lock, fcntl.LOCK_SH)
+        self.folder = folder
+        try:
+            self._open()
+        except KebenError:
+            self._lock.close()
+            raise
+        self._users = 0
+        self._retired = False
+        self._guard = threading.Lock()
+
+    def _open(self) -> None:
+        self.manifest = read_manifest(self.folder)
+        self.books: dict[str, Book] = {record.id: record.book() for record in self.manifest.books}
+        self.store = ChunkStore(self.folder / CHUNKS)
+        self.ids = self.store.ids()
+        self.row_of = {id_: row for row, id_ in enumerate(self.ids)}
+        self.lexical = LexicalIndex(self.folder / LEXICAL, len(self.ids))
+        self.dense = DenseIndex(self.folder / CHROMA, self.manifest.vectors)
+
+    @contextmanager
+    def in_use(self) -> Iterator["Generation"]:
+        """Keep the generation open for the duration."""
+        with self._guard:
+            self._users += 1
+        try:
+            yield self
+        finally:
+            with self._guard:
+                self._users -= 1
+                last = self._retired and self._users == 0
+            if last:
+                self._close()
+
+    def retire(self) -> None:
+        """Close now, or when the last user is done."""
+        with self._guard:
+            self._retired = True
+            idle = self._users == 0
+        if idle:
+            self._close()
+
+    def _close(self) -> None:
+        self.dense.close()
+        self._lock.close()
+
+
+class LiveKnowledgeBase:
+    """The served generation of one knowledge base; `refresh` swaps in a newer one."""
+
+    def __init__(self, folder: KnowledgeBaseFolder, check: Callable[[Manifest], None]) -> None:
+        """Open the current generation; raises KnowledgeBaseError. `check` may refuse a generation."""
+        self._folder = folder
+        self._check = check
+        self._guard = threading.Lock()
+        self._generation = self._open()
+
+    def _open(self) -> Generation:
+        generation = Generation(self._folder.current())
+        try:
+            self._check(generation.manifest)
+        except KebenError:
+            generation.retire()
+            raise
+        return generation
+
+    @property
+    def name(self) -> str:
+        """Name of the knowledge base."""
+        return self._folder.kb
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether the dense leg has anything to search."""
+        return self._generation.manifest.vectors > 0
+
+    @contextmanager
+    def generation(self) -> Iterator[Generation]:
+        """The generation to answer one question from, start to end."""
+        with ExitStack() as stack:
+            with self._guard:
+                generation = stack.enter_context(self._generation.in_use())
+            yield generation
+
+    def refresh(self) -> bool:
+        """Open the generation that `CURRENT` names if it is another one; True when it was swapped.
+
+        Raises KnowledgeBaseError when the new one cannot be opened; the old one is then served on.
+        """
+        name = self._folder.current_id()
+        if name is None or name == self._generation.folder.name:
+            return False
+        fresh = self._open()
+        with self._guard:
+            old, self._generation = self._generation, fresh
+        old.retire()
+        return True
+
+    def close(self) -> None:
+        """Let go of the generation."""
+        self._generation.retire()

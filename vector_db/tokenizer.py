@@ -1,0 +1,71 @@
+"""Words for the keyword index: the same function for books and questions."""
+
+import logging
+import re
+import threading
+import unicodedata
+from functools import cache
+from typing import Any
+
+from vector_db.stopwords import ENGLISH, QUESTION_WORDS_ZH
+
+# Raised whenever the tokens of a text change: older keyword indexes are then rebuilt.
+VERSION = 1
+
+_RUN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+|[a-z0-9_]+(?:[+#]+)?|[^\W\u3400-\u9fff]+")
+_TRADITIONAL_HINT = re.compile("[\u3400-\u9fff]")
+_of_thread = threading.local()
+
+
+def normalise(text: str) -> str:
+    """NFKC, lower case, Traditional characters folded to Simplified. For search only.
+
+    Many Chinese PDFs hold Kangxi radicals (⽤ for 用); NFKC makes them ordinary characters.
+    """
+    text = unicodedata.normalize("NFKC", text).lower()
+    return str(_converter().convert(text)) if _TRADITIONAL_HINT.search(text) else text
+
+
+def tokens(text: str) -> list[str]:
+    """Search terms of `text` in order, question and function words left out.
+
+    Chinese runs are cut by jieba in search mode; Latin words are stemmed (Porter 2).
+    """
+    terms: list[str] = []
+    for run in _RUN.findall(normalise(text)):
+        if "\u3400" <= run[0] <= "\u9fff":
+            terms += [word for word in _jieba().cut_for_search(run) if word not in QUESTION_WORDS_ZH]
+        elif run not in ENGLISH:
+            terms.append(_stemmer().stemWord(run) if run.isascii() else run)
+    return terms
+
+
+def warm_up() -> None:
+    """Load the dictionaries (about a second) before the first question needs them."""
+    tokens("预热 warm up")
+
+
+@cache
+def _converter() -> Any:
+    import opencc
+
+    return opencc.OpenCC("t2s")
+
+
+@cache
+def _jieba() -> Any:
+    import jieba
+
+    jieba.setLogLevel(logging.WARNING)
+    cutter = jieba.Tokenizer()
+    cutter.initialize()
+    return cutter
+
+
+def _stemmer() -> Any:
+    """One for each thread: a stemmer keeps the word that it works on in itself."""
+    if not hasattr(_of_thread, "stemmer"):
+        import snowballstemmer
+
+        _of_thread.stemmer = snowballstemmer.stemmer("english")
+    return _of_thread.stemmer
