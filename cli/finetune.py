@@ -1,0 +1,64 @@
+"""`keben finetune`: from a published model to one tuned to a course. Heavy modules are imported inside."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from finetune.layout import Progress
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Tune InternLM2 to a course: each step is a command.",
+)
+
+
+@app.command()
+def layout(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="Folder of an InternLM2 model.")],
+    target: Annotated[Path, typer.Argument(metavar="DST", help="Folder to write; must not exist.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")
+    ] = False,
+) -> None:
+    """Convert an InternLM2 model to the Llama layout, which the service loads without code of the model."""
+    from finetune.layout import convert
+
+    with _progress(quiet=as_json) as progress:
+        report = convert(source, target, progress=progress)
+    if as_json:
+        print(json.dumps(report.to_json(), ensure_ascii=False, indent=2))
+        return
+    print(f"{report.folder}: {report.parameters:,} parameters in {report.tensors} weights, {len(report.files)} files")
+    for name in report.left_out:
+        print(f"left out: {name}")
+    print(f"serve it: KEBEN_LLM__MODEL={report.folder} keben serve")
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator["Progress | None"]:
+    """A bar on a terminal, a line for each file elsewhere; on stderr, so that stdout stays for the report."""
+    from tqdm import tqdm
+
+    if quiet:
+        yield None
+        return
+    started: set[str] = set()
+    with tqdm(unit="weight", desc="converting", dynamic_ncols=True, disable=not sys.stderr.isatty()) as bar:
+
+        def show(file: str, done: int, total: int) -> None:
+            bar.total = total
+            bar.set_postfix_str(file, refresh=False)
+            bar.update(done - bar.n)
+            if bar.disable and file not in started:
+                print(f"converting {file} …", file=sys.stderr, flush=True)
+            started.add(file)
+
+        yield show

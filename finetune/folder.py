@@ -1,0 +1,135 @@
+"""Model folders on disk: reading what others wrote, and writing a new one that appears whole or not at all."""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from core.errors import ConfigError, ModelError
+
+FETCH = "fetch the model folder again, whole"
+_OURS = re.compile(
+    r"(model|part)(-\d{5})?(-of-\d{5})?\.safetensors"
+    r"|(config|generation_config|tokenizer|tokenizer_config|model\.safetensors\.index)\.json"
+)
+_POINTER = b"version https://git-lfs"
+
+
+def check_fetched(path: Path) -> None:
+    """Raise ModelError if a file is missing, unreadable, or only stands for one that git has not fetched."""
+    if not path.is_file():
+        raise ModelError(f"{path} is missing", mend=FETCH)
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_POINTER))
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error}", mend="look at the file's owner") from error
+    if start == _POINTER:
+        raise ModelError(f"{path} is only a pointer of Git LFS", mend=f"run `git lfs pull` in {path.parent}")
+
+
+def read_text(path: Path) -> str:
+    """A text file in UTF-8. Raises ModelError naming it."""
+    check_fetched(path)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {error}", mend=FETCH) from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises ModelError naming the file."""
+    text = read_text(path)
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ModelError(f"{path} cannot be read: {error}", mend=FETCH) from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} holds no JSON object", mend=FETCH)
+    return value
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write an object as people can read it; Chinese stays Chinese."""
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def new_folder(target: Path, room: int) -> Iterator[Path]:
+    """`<target>.tmp`, empty and ours alone; it becomes `target` when the block ends well and goes when it fails.
+
+    What a run that was killed left there is removed. `room` is the number of bytes that will be written.
+    Raises ConfigError if `target` exists, is being written or has not the room, ModelError if the disk fails.
+    """
+    if target.exists() or target.is_symlink():
+        raise ConfigError(f"{target} exists", mend="name a new folder, or delete that one first")
+    unfinished = target.with_name(f"{target.name}.tmp")
+    try:
+        unfinished.mkdir(parents=True, exist_ok=True)
+        with _alone(unfinished):
+            _remove_leftovers(unfinished)
+            try:
+                _check_room(unfinished, room)
+                yield unfinished
+                _publish(unfinished, target)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+    except OSError as error:
+        raise ModelError(
+            f"{target} cannot be written: {error}", mend="look at the disk's free space and the folder's owner"
+        ) from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise ConfigError(
+            f"another process is writing {folder}", mend="wait for it to end, or name another folder"
+        ) from None
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftovers(unfinished: Path) -> None:
+    left = list(unfinished.iterdir())
+    for path in left:
+        if not (path.is_file() and _OURS.fullmatch(path.name)):
+            raise ConfigError(
+                f"{unfinished} holds {path.name}, which no conversion writes",
+                mend="move that folder away, or name another one",
+            )
+    for path in left:
+        path.unlink()
+
+
+def _check_room(folder: Path, room: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < room:
+        raise ConfigError(
+            f"{folder.parent} has {free / 1e9:.1f} GB free, the model needs {room / 1e9:.1f} GB",
+            mend="free some space, or name a folder on another disk",
+        )
+
+
+def _publish(unfinished: Path, target: Path) -> None:
+    for path in (*unfinished.iterdir(), unfinished):
+        _fsync(path)
+    unfinished.rename(target)
+    _fsync(target.parent)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
