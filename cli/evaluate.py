@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 
 _EVERY = 100
+_PIPED_WIDTH = 120
 
 
 @app.command()
@@ -95,20 +96,24 @@ def _print(result: "RetrievalResult", comparison: "Comparison | None") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from evaluate.report import cell, groups, signed
+    from evaluate.report import groups, signed
 
-    out = Console(highlight=False, soft_wrap=True)
+    out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "queries", *result.measures):
-        table.add_column(name)
+    table.add_column("", overflow="fold")
+    for name in ("queries", *result.measures):
+        table.add_column(name, justify="right", no_wrap=True)
     for label, group in groups(result):
-        table.add_row(Text(label), str(group.queries), *(cell(group.scores[name]) for name in result.measures))
+        scores = (group.scores[name] for name in result.measures)
+        cells = (f"{score.mean:.3f}\n{score.low:.3f}–{score.high:.3f}" for score in scores)
+        table.add_row(Text(label), str(group.queries), *cells)
     out.print(table)
     if comparison:
         out.print(f"\nagainst the baseline, over {comparison.compared} queries:")
         for change in comparison.changes:
-            said = "" if change.certain else "  (may be chance)"
-            out.print(f"  {change.measure}: {change.before:.3f} → {change.now:.3f}, {signed(change.difference)}{said}")
+            moved = f"  {change.measure}: {change.before:.3f} → {change.now:.3f}"
+            chance = "" if change.certain else "  (may be chance)"
+            out.print(f"{moved}, {signed(change.difference)}{chance}" if change.before != change.now else moved)
         out.print(f"  first relevant passage: higher for {len(comparison.better)}, lower for {len(comparison.worse)}")
     if absent := sum(bool(query.missing) for query in result.queries):
         out.print(f"\n{absent} queries have gold that the knowledge base does not hold; --report FILE lists them")

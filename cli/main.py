@@ -5,6 +5,7 @@ Exit codes: 0 all well, 1 nothing could be done, 2 wrong usage, 3 some books fai
 
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,18 +64,17 @@ def rebuild(
 @app.command()
 def ask(question: Asked, kb: Kb = None, top_k: TopK = None, as_json: Json = False) -> None:
     """Answer a question from the textbooks, with citations."""
-    from dataclasses import asdict
-
     from cli.report import print_answer
     from rag.answer import Question
     from rag.build import build_answerer, build_embedder
+    from server.schemas import AnswerBody
     from vector_db.library import open_knowledge_base
 
     settings = _settings()
-    base = open_knowledge_base(settings, kb or settings.kb)
-    answer = build_answerer(settings, build_embedder(settings, [base])).ask(base, Question(question, top_k))
+    with closing(open_knowledge_base(settings, kb or settings.kb)) as base:
+        answer = build_answerer(settings, build_embedder(settings, [base])).ask(base, Question(question, top_k))
     if as_json:
-        _print_json(asdict(answer))
+        _print_json(AnswerBody.of(answer).model_dump())
     else:
         print_answer(answer)
 
@@ -82,15 +82,16 @@ def ask(question: Asked, kb: Kb = None, top_k: TopK = None, as_json: Json = Fals
 @app.command()
 def search(question: Asked, kb: Kb = None, top_k: TopK = None, as_json: Json = False) -> None:
     """Find the passages that fit a question, without an answer."""
-    from cli.report import passage_json, print_passages
+    from cli.report import print_passages
     from rag.build import build_answerer, build_embedder
+    from server.schemas import SearchResponse
     from vector_db.library import open_knowledge_base
 
     settings = _settings()
-    base = open_knowledge_base(settings, kb or settings.kb)
-    passages = build_answerer(settings, build_embedder(settings, [base])).search(base, question, top_k)
+    with closing(open_knowledge_base(settings, kb or settings.kb)) as base:
+        passages = build_answerer(settings, build_embedder(settings, [base])).search(base, question, top_k)
     if as_json:
-        _print_json({"passages": [passage_json(passage) for passage in passages]})
+        _print_json(SearchResponse.of(passages).model_dump())
     else:
         print_passages(passages)
 

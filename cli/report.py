@@ -1,7 +1,6 @@
 """What commands print for people."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -64,22 +63,6 @@ def print_passages(passages: Sequence[Passage]) -> None:
         _OUT.print(Text(f"{chunk.text}\n"))
     if not passages:
         _OUT.print("no passage shares a term with the question")
-
-
-def passage_json(passage: Passage) -> dict[str, Any]:
-    """A passage as `/search` gives it."""
-    chunk = passage.chunk
-    return {
-        "book": passage.book.title,
-        "source": passage.book.source,
-        "heading_path": list(chunk.heading_path),
-        "page": chunk.page,
-        "page_label": chunk.page_label,
-        "text": chunk.text,
-        "score": passage.score,
-        "start": chunk.start,
-        "end": chunk.end,
-    }
 
 
 def print_status(manifest: Manifest) -> None:

@@ -34,6 +34,9 @@ class PidGold:
 
     pid: str
 
+    def __str__(self) -> str:
+        return self.pid
+
 
 @dataclass(frozen=True, slots=True)
 class SpanGold:
@@ -43,6 +46,9 @@ class SpanGold:
     start: int
     end: int
 
+    def __str__(self) -> str:
+        return f"{self.doc} [{self.start}, {self.end})"
+
 
 @dataclass(frozen=True, slots=True)
 class DocGold:
@@ -50,12 +56,18 @@ class DocGold:
 
     doc: str
 
+    def __str__(self) -> str:
+        return self.doc
+
 
 @dataclass(frozen=True, slots=True)
 class TextGold:
     """The words of the answer."""
 
     text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 Gold = PidGold | SpanGold | DocGold | TextGold

@@ -28,8 +28,8 @@ def cell(score: Score) -> str:
 
 
 def signed(score: Score) -> str:
-    """`+0.012 (-0.003–+0.027)`: difference and interval."""
-    return f"{score.mean:+.3f} ({score.low:+.3f}–{score.high:+.3f})"
+    """`+0.012 (-0.003 to +0.027)`: difference and interval."""
+    return f"{score.mean:+.3f} ({score.low:+.3f} to {score.high:+.3f})"
 
 
 def groups(result: RetrievalResult) -> list[tuple[str, Group]]:

@@ -50,7 +50,10 @@ class Group(_Record):
 
 
 class RetrievalResult(_Record):
-    """One run. settings: of retrieval. top_k: passages looked at. measures: names, in order. languages, subjects: sorted by name."""
+    """One run. settings: of retrieval. top_k: passages looked at. measures: names, in order.
+
+    languages, subjects: sorted by name.
+    """
 
     format: Literal["keben-retrieval-1"] = FORMAT
     kb: str

@@ -16,7 +16,6 @@ from server.schemas import (
     Health,
     KnowledgeBaseBody,
     KnowledgeBasesResponse,
-    PassageBody,
     Problem,
     SearchRequest,
     SearchResponse,
@@ -56,7 +55,7 @@ def ask(body: AskRequest, service: ServiceDep, accept: Annotated[str, Header()] 
 def search(body: SearchRequest, service: ServiceDep) -> SearchResponse:
     """The best passages for a question, without an answer."""
     passages = service.answerer.search(service.knowledge_base(body.kb), body.question, body.top_k)
-    return SearchResponse(passages=[PassageBody.of(passage) for passage in passages])
+    return SearchResponse.of(passages)
 
 
 @router.get("/kbs", responses={503: _PROBLEMS[503]}, summary="List the knowledge bases")
@@ -102,8 +101,7 @@ def _events(events: Iterator[Event]) -> Iterator[ServerSentEvent]:
 def _sse(event: Event) -> ServerSentEvent:
     match event:
         case Retrieved(passages):
-            body = SearchResponse(passages=[PassageBody.of(passage) for passage in passages])
-            return ServerSentEvent(body.model_dump_json(), event="retrieval")
+            return ServerSentEvent(SearchResponse.of(passages).model_dump_json(), event="retrieval")
         case Piece(text):
             return ServerSentEvent(TokenBody(text=text).model_dump_json(), event="token")
         case Done(answer):

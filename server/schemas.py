@@ -1,5 +1,6 @@
 """Request and response bodies: the wire form, apart from the domain's own types."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -139,6 +140,11 @@ class SearchResponse(_Body):
     """Passages, best first."""
 
     passages: list[PassageBody]
+
+    @classmethod
+    def of(cls, passages: Iterable[Passage]) -> "SearchResponse":
+        """The wire form of retrieved passages."""
+        return cls(passages=[PassageBody.of(passage) for passage in passages])
 
 
 class BookBody(_Body):

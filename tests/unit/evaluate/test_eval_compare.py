@@ -133,7 +133,7 @@ def test_other_questions_cannot_be_compared() -> None:
 
 def test_cells() -> None:
     assert cell(Score(mean=0.6124, low=0.5811, high=0.64)) == "0.612 (0.581–0.640)"
-    assert signed(Score(mean=0.0121, low=-0.003, high=0.027)) == "+0.012 (-0.003–+0.027)"
+    assert signed(Score(mean=0.0121, low=-0.003, high=0.027)) == "+0.012 (-0.003 to +0.027)"
 
 
 def test_the_report_names_scores_changes_and_what_was_not_found() -> None:

@@ -11,7 +11,7 @@ from evaluate.queries import DocGold, PidGold, SpanGold, TextGold
 
 ANSWER = "死锁是指两个或两个以上的进程互相等待对方占有的资源，若无外力作用，它们都无法再向前推进。"
 OTHER = "时间片轮转算法让就绪队列中的每个进程轮流运行一个时间片。时间片过大则退化为先来先服务。"
-ENGLISH = "TCP opens a connection with a three-way handshake. The client sends a SYN segment, the server answers with SYN-ACK."
+ENGLISH = "TCP opens a connection with a three-way handshake. The client sends a SYN, the server answers with SYN-ACK."
 ENGLISH_OTHER = (
     "A TCP sender keeps a congestion window. Slow start doubles the window every round trip until a loss is met."
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tiny_internlm2 import (
     BYTE,
@@ -94,7 +94,9 @@ def test_known_texts(tokenizer: Any, text: str) -> None:
     )
 )
 def test_any_text(tokenizer: Any, parts: list[str]) -> None:
+    """But not with the name of a special token in it: that is cut out, as InternLM2's own tokenizer does."""
     text = "".join(parts)
+    assume(not any(token in text for token in tokenizer.all_special_tokens))
     ids = tokenizer.encode(text, add_special_tokens=False)
     assert ids == encode_by_the_book(tiny_pieces(), text)
     assert tokenizer.decode(ids) == text.replace("▁", " ")

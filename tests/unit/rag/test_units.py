@@ -72,6 +72,12 @@ def test_a_formula_after_a_full_stop_stands_alone() -> None:
     assert unit_texts(passage) == ["前一句。", FORMULA, "这样就算完了。"]
 
 
+@pytest.mark.parametrize(("kind", "text"), [("list", LIST), ("table", TABLE), ("code", CODE)])
+def test_a_block_that_nothing_announces_stands_alone(kind: str, text: str) -> None:
+    passage = passage_of(("paragraph", "前一句没有句号"), (kind, text))
+    assert unit_texts(passage) == ["前一句没有句号", text]
+
+
 def test_a_bold_line_is_the_heading_of_what_follows() -> None:
     passage = passage_of(("paragraph", "**互斥条件**"), ("paragraph", "资源只能被一个进程使用。后一句。"))
     assert unit_texts(passage) == ["**互斥条件**\n\n资源只能被一个进程使用。", "后一句。"]

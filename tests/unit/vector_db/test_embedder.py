@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from langchain_core.embeddings import Embeddings
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from core.errors import ModelError
 from core.settings import EmbeddingSettings
@@ -54,6 +55,37 @@ def test_the_same_text_has_the_same_vector_in_any_company(embedder: SentenceEmbe
 def test_a_question_is_nearest_to_the_text_that_answers_it(embedder: SentenceEmbedder) -> None:
     question = np.asarray(embedder.embed_query("Which index structure stores the data in leaf nodes?"))
     assert int(np.argmax(embedder.encode(TEXTS) @ question)) == 1
+
+
+def test_counting_unknown_tokens_does_not_disturb_a_thread_that_embeds(embedder: SentenceEmbedder) -> None:
+    # A fast tokenizer keeps the truncation of its last call; another thread's text would then not be cut.
+    long = "Who needs a transaction, and what for? " * 60
+    embedder.encode([long])
+    truncation = embedder._model.tokenizer.backend_tokenizer.truncation
+    embedder.unknown_rate(long)
+    assert embedder._model.tokenizer.backend_tokenizer.truncation == truncation is not None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        models.WordLevel({"[UNK]": 0, "死锁": 1, "atomic": 2}, unk_token="[UNK]"),
+        models.Unigram([("<unk>", 0.0), ("死锁", -1.0), ("atomic", -1.0)], unk_id=0),
+    ],
+)
+def test_a_static_model_without_a_transformer_does_too(tmp_path: Path, words: models.Model) -> None:
+    # Imported here: torch takes seconds, also for those who run other tests.
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    tokenizer = Tokenizer(words)
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    module = StaticEmbedding(tokenizer, embedding_weights=np.eye(3, 8, dtype=np.float32))
+    SentenceTransformer(modules=[module], device="cpu").save(str(tmp_path))
+    embedder = SentenceEmbedder(EmbeddingSettings(model=str(tmp_path)))
+    assert embedder.dimension == 8
+    assert embedder.unknown_rate("死锁 atomic") == 0 and embedder.unknown_rate("死锁 Q") == 0.5
+    assert embedder.embed_query("死锁")[1] == pytest.approx(1)
 
 
 def test_it_is_a_langchain_embedder(embedder: SentenceEmbedder) -> None:
