@@ -54,24 +54,21 @@ def retrieval(
     for path in filter(None, (save, report)):
         check_writable(path)
     before = load_result(baseline) if baseline else None
-    asked = read_queries(queries)
     result = evaluate_retrieval(
         settings,
         kb or settings.kb,
-        asked,
+        read_queries(queries),
         query_set=str(queries),
         top_k=top_k,
         track=lambda some: _tracked(some, quiet=as_json),
     )
+    comparison = compare(result, before) if before else None
     if save:
         save_result(result, save)
-    comparison = compare(result, before) if before else None
     if report:
         write_text(report, markdown(result, comparison))
     if as_json:
-        changed = comparison.model_dump(mode="json") if comparison else None
-        value = {"result": result.model_dump(mode="json"), "comparison": changed}
-        print(json.dumps(value, ensure_ascii=False, indent=2))
+        _print_json(result, comparison)
     else:
         _print(result, comparison)
 
@@ -89,6 +86,11 @@ def _tracked(queries: Sequence["Query"], *, quiet: bool) -> Iterator["Query"]:
             yield query
             if number % _EVERY == 0 or number == len(queries):
                 print(f"asked {number} of {len(queries)} queries", file=sys.stderr, flush=True)
+
+
+def _print_json(result: "RetrievalResult", comparison: "Comparison | None") -> None:
+    changed = comparison.model_dump(mode="json") if comparison else None
+    print(json.dumps({"result": result.model_dump(mode="json"), "comparison": changed}, ensure_ascii=False, indent=2))
 
 
 def _print(result: "RetrievalResult", comparison: "Comparison | None") -> None:

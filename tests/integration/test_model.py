@@ -83,6 +83,7 @@ def test_the_setting_bounds_the_answer_too(folder: Path) -> None:
         (["等"], "死锁是指进程互相"),
         (["指进"], "死锁是"),
         (["a cy", "。["], "死锁是指进程互相等待"),
+        (["相", "互"], "死锁是指进程"),
         (["不会出现"], TINY_REPLY),
         (["cycle!"], TINY_REPLY),
     ],

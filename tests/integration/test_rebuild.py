@@ -26,7 +26,7 @@ from vector_db.layout import CURRENT, KnowledgeBaseFolder, knowledge_bases
 from vector_db.library import open_knowledge_base
 from vector_db.manifest import Manifest, read_manifest
 from vector_db.reader import Generation
-from vector_db.writer import CHUNKS, EMBEDDINGS
+from vector_db.writer import CHUNKS, EMBEDDINGS, sha256
 
 ALL = {"databases.md", "networks.html", "os.md"}
 CONDITIONS = "死锁的四个必要条件是什么？"
@@ -128,7 +128,7 @@ def test_the_manifest_tells_what_is_in_the_generation(library_settings: Settings
         "os.md": "操作系统",
     }
     assert [books[name].language for name in ("databases.md", "networks.html", "os.md")] == ["en", "en", "zh"]
-    assert books["os.md"].sha256 == job.sha256(books_dir / "os.md")
+    assert books["os.md"].sha256 == sha256(books_dir / "os.md")
     assert books["os.md"].characters == len((books_dir / "os.md").read_text(encoding="utf-8"))
 
 

@@ -31,9 +31,20 @@ def small_book(book_id: str, paragraphs: Sequence[str]) -> BookContent:
         end = start + len(text)
         pages.append((Page(number, str(number), start, end), text))
         span = Span(BlockKind.paragraph, 0, len(text), number, str(number))
-        chunk_id = f"{book_id}-{number}"
         chunks.append(
-            Chunk(chunk_id, book_id, number - 1, ("Chapter",), number, str(number), start, end, text, (span,))
+            Chunk(
+                id=f"{book_id}-{number}",
+                book_id=book_id,
+                ordinal=number - 1,
+                part=number - 1,
+                heading_path=("Chapter",),
+                page=number,
+                page_label=str(number),
+                start=start,
+                end=end,
+                text=text,
+                spans=(span,),
+            )
         )
         start = end
     record = BookRecord(

@@ -38,6 +38,7 @@ CHUNKS = st.lists(
             id=st.uuids().map(str),
             book_id=st.sampled_from(["操作系统", "databases"]),
             ordinal=st.integers(0, 10**6),
+            part=st.integers(0, 10**4),
             heading_path=st.lists(TEXT, max_size=4).map(tuple),
             page=NUMBER,
             page_label=LABEL,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_books import unit_vectors
 
 from core.errors import GenerationCorrupt
 from core.settings import PROJECT, Settings
@@ -166,3 +167,19 @@ def test_the_check_runs_in_a_process_of_its_own(generation: Path) -> None:
     flip_a_byte(generation / CHUNKS)
     done = run_verify(generation)
     assert (done.returncode, done.stderr) == (1, "chunks.sqlite is missing or was changed\n")
+
+
+@pytest.mark.parametrize("name", ["data_level0.bin", "index_metadata.pickle"])
+def test_a_damaged_graph_fails_the_check_however_chroma_takes_it(generation: Path, name: str) -> None:
+    # Chroma searches a part of some damaged graphs, and others end its process: hence a process of its own.
+    vectors = unit_vectors(1200)
+    np.save(generation / EMBEDDINGS, vectors)
+    shutil.rmtree(generation / CHROMA)
+    write_dense(generation / CHROMA, [str(row) for row in range(1200)], vectors)
+    sign(generation, vectors=1200)
+    (graph,) = (generation / CHROMA).glob(f"*/{name}")
+    if name == "data_level0.bin":
+        graph.write_bytes(b"")
+    else:
+        graph.unlink()
+    assert run_verify(generation).returncode != 0
