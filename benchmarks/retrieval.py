@@ -141,7 +141,8 @@ def run_set(folder: Path) -> Scores:
         _say(f"{folder.name}: {len(passages.units)} passages, {len(windows.units)} windows; the other systems")
         scores = baselines(queries, passages, windows)
     scores[OURS] = {name: score.mean for name, score in result.overall.scores.items()}
-    _say(f"{folder.name}: done in {time.monotonic() - started:.0f} s")
+    found = ", ".join(f"{name} {values['mrr@10']:.3f}" for name, values in scores.items())
+    _say(f"{folder.name}: done in {time.monotonic() - started:.0f} s; MRR@10: {found}")
     return scores
 
 

@@ -62,9 +62,9 @@ def retrieval(
         top_k=top_k,
         track=lambda some: _tracked(some, quiet=as_json),
     )
-    comparison = compare(result, before) if before else None
     if save:
         save_result(result, save)
+    comparison = compare(result, before) if before else None
     if report:
         write_text(report, markdown(result, comparison))
     if as_json:

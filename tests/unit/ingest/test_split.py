@@ -59,7 +59,9 @@ def books(draw: st.DrawFn) -> ExtractedBook:
     return builder.build(title=draw(st.sampled_from([None, "操作系统", "另一本书"])))
 
 
-SETTINGS = st.builds(ChunkSettings, target=st.integers(40, 80), limit=st.integers(60, 120))
+SETTINGS = st.integers(40, 80).flatmap(
+    lambda target: st.builds(ChunkSettings, target=st.just(target), limit=st.integers(max(target, 60), 120))
+)
 
 
 def spans_of(chunk: Chunk) -> list[tuple[BlockKind, int, int]]:
