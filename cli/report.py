@@ -1,5 +1,6 @@
 """What commands print for people."""
 
+import sys
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -10,7 +11,8 @@ from core.types import Answer, Citation, Passage
 from ingest.report import RebuildReport
 from vector_db.manifest import Manifest
 
-_OUT = Console(highlight=False, soft_wrap=True)
+# Where nobody looks at a terminal there is no width to keep to; 80 columns would break the tables.
+_OUT = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 
 
 def print_rebuild(report: RebuildReport) -> None:
