@@ -177,6 +177,7 @@ def test_a_damaged_graph_fails_the_check_however_chroma_takes_it(generation: Pat
     shutil.rmtree(generation / CHROMA)
     write_dense(generation / CHROMA, [str(row) for row in range(1200)], vectors)
     sign(generation, vectors=1200)
+    verify_generation(generation)
     (graph,) = (generation / CHROMA).glob(f"*/{name}")
     if name == "data_level0.bin":
         graph.write_bytes(b"")
