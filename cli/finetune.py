@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Tune InternLM2 to a course: each step is a command.",
+    help="Prepare InternLM2 models for the service.",
 )
 
 

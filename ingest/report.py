@@ -66,7 +66,7 @@ def book_report(record: BookRecord, status: Status) -> FileReport:
         ocr_pages=record.ocr_pages,
         unknown_token_rate=record.unknown_token_rate,
         dense=record.dense,
-        seconds=record.seconds,
+        seconds=record.seconds if status == "indexed" else 0.0,
         reason=record.reason,
         mend=record.mend,
     )

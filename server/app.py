@@ -4,6 +4,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 
 import uvicorn
@@ -50,7 +51,8 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10))
     # Once it has stopped, uvicorn raises the signal again: a stop that was asked for is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with listener:
+    # Ctrl-C is how one stops a server; uvicorn has shut down in order before it raises.
+    with listener, suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
     if failures:
         raise failures[0]
