@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
@@ -15,6 +16,7 @@ from rag.build import build_answerer
 from vector_db.embedder import SentenceEmbedder
 from vector_db.library import Library
 from vector_db.reader import LiveKnowledgeBase
+from vector_db.tokenizer import warm_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,11 @@ def _load(settings: Settings) -> Service:
     library = Library(settings)
     library.get(settings.kb)
     # Always loaded: a generation published later may have vectors where this one has none.
-    answerer = build_answerer(settings, SentenceEmbedder(settings.embedding))
+    with ThreadPoolExecutor(1) as pool:
+        dictionaries = pool.submit(warm_up)
+        embedder = SentenceEmbedder(settings.embedding)
+        dictionaries.result()
+    answerer = build_answerer(settings, embedder)
     for name in library.names():
         # The first search pages the index in; no student should wait for that.
         answerer.search(library.get(name), "预热 warm up")

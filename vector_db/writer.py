@@ -15,9 +15,7 @@ from core.errors import GenerationCorrupt
 from core.settings import PROJECT
 from core.types import Chunk, Page
 from vector_db.chunk_store import write_chunks
-from vector_db.dense import write_dense
 from vector_db.layout import IN_USE, KnowledgeBaseFolder
-from vector_db.lexical import index_terms, write_lexical
 from vector_db.manifest import MANIFEST, BookRecord, EmbeddingRecord, FailureRecord, Manifest
 
 CHUNKS, EMBEDDINGS, LEXICAL, CHROMA = "chunks.sqlite", "embeddings.npy", "lexical", "chroma"
@@ -79,6 +77,10 @@ def write_generation(target: KnowledgeBaseFolder, header: GenerationHeader, book
 
 
 def _write_data(folder: Path, dimension: int, books: Sequence[BookContent]) -> NDArray[np.float32]:
+    # Imported here: a rebuild that finds nothing changed need not wait seconds for the index libraries.
+    from vector_db.dense import write_dense
+    from vector_db.lexical import index_terms, write_lexical
+
     rows: list[tuple[Chunk, int | None]] = []
     parts: list[NDArray[np.float32]] = [np.zeros((0, dimension), dtype=np.float32)]
     terms: list[list[str]] = []
