@@ -16,6 +16,7 @@ from core.errors import KebenError, UnreadableBookError
 from core.types import Block, BlockKind, ExtractedBook, OcrPage, Page
 from ingest.check import check_file
 from ingest.readers import read_book
+from ingest.readers.context import ReaderContext
 
 _MAX_OUTPUT = 2**30
 
@@ -41,7 +42,7 @@ def main(path: str, out: str, limits: str) -> None:
     result: dict[str, Any]
     try:
         check_file(file, bounds["max_file_mb"])
-        result = {"book": dataclasses.asdict(read_book(file, _allow_cpu, bounds["max_pages"]))}
+        result = {"book": dataclasses.asdict(read_book(file, ReaderContext(bounds["max_pages"], _allow_cpu)))}
     except KebenError as error:
         result = {"error": error.message, "mend": error.mend}
     except MemoryError:

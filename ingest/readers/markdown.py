@@ -14,6 +14,7 @@ from mdit_py_plugins.front_matter import front_matter_plugin
 
 from core.text import heading_title, plain
 from core.types import Block, BlockKind, ExtractedBook, Page
+from ingest.readers.context import ReaderContext
 from ingest.readers.html import without_hidden
 from ingest.readers.text import decode
 from ingest.readers.text_builder import paragraph_kind, visible
@@ -42,7 +43,7 @@ def _parser() -> MarkdownIt:
     return parser.use(front_matter_plugin).use(dollarmath_plugin, double_inline=True)
 
 
-def read_markdown(path: Path) -> ExtractedBook:
+def read_markdown(path: Path, context: ReaderContext) -> ExtractedBook:
     """Read one Markdown file; raises UnreadableBookError when it is not text."""
     return parse_markdown(visible(decode(path)))
 

@@ -16,6 +16,7 @@ import pypandoc
 
 from core.errors import UnreadableBookError
 from core.types import BlockKind, ExtractedBook
+from ingest.readers.context import ReaderContext
 from ingest.readers.html import epub_without_hidden, without_hidden
 from ingest.readers.text import decode
 from ingest.readers.text_builder import TextBuilder, paragraph_kind
@@ -27,7 +28,7 @@ FORMATS = {
 Node = dict[str, Any]
 
 
-def read_pandoc(path: Path) -> ExtractedBook:
+def read_pandoc(path: Path, context: ReaderContext) -> ExtractedBook:
     """Read a file whose suffix is in `FORMATS`; one page without a number.
 
     Raises UnreadableBookError with pandoc's own words when it cannot be read.

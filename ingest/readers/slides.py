@@ -9,6 +9,7 @@ from typing import Any
 
 from core.errors import UnreadableBookError
 from core.types import BlockKind, ExtractedBook
+from ingest.readers.context import ReaderContext
 from ingest.readers.text_builder import TextBuilder
 
 # unstructured reports its use over the network, on import and on every call, unless told not to.
@@ -26,7 +27,7 @@ def _offline_sentences() -> None:
     setattr(tokenize, "_get_nlp", lambda *args, **kwargs: pipeline)  # noqa: B010
 
 
-def read_slides(path: Path) -> ExtractedBook:
+def read_slides(path: Path, context: ReaderContext) -> ExtractedBook:
     """Read a PPTX file; raises UnreadableBookError when it is not one."""
     from pptx.exc import PackageNotFoundError
     from unstructured.partition.pptx import partition_pptx

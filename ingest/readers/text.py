@@ -8,6 +8,7 @@ from charset_normalizer import from_bytes
 
 from core.errors import UnreadableBookError
 from core.types import Block, BlockKind, ExtractedBook, Page
+from ingest.readers.context import ReaderContext
 from ingest.readers.text_builder import visible
 
 _CHINESE_HEADING = re.compile(r"^\s*第[0-9零〇一二三四五六七八九十百]+([章节篇编])[^。！？；;]{0,40}$")
@@ -35,7 +36,7 @@ def decode(path: Path) -> str:
     return str(best)
 
 
-def read_text(path: Path) -> ExtractedBook:
+def read_text(path: Path, context: ReaderContext) -> ExtractedBook:
     """Read a TXT file: blank lines or indents part paragraphs, chapter numbers make headings."""
     text = visible(decode(path))
     lines = text.split("\n")

@@ -9,12 +9,12 @@ headings             which rows are headings
 blocks               rows → paragraphs, lists, code, captions (lines) and tables (tables)
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import UnreadableBookError
 from core.types import BlockKind, ExtractedBook, OcrPage
+from ingest.readers.context import ReaderContext
 from ingest.readers.ocr import Ocr, OcrLine
 from ingest.readers.pdf.blocks import Piece, page_blocks, style_of
 from ingest.readers.pdf.chars import RawPage
@@ -46,16 +46,16 @@ class _Reading:
     notes: list[str] = field(default_factory=list)
 
 
-def read_pdf(path: Path, allow_cpu: Callable[[float], None], max_pages: int) -> ExtractedBook:
+def read_pdf(path: Path, context: ReaderContext) -> ExtractedBook:
     """The text of the PDF at `path`, page by page.
 
-    allow_cpu: called with 60.0 (CPU seconds) before each page that is recognised from its image.
+    `context.allow_cpu` is called with 60.0 (CPU seconds) before each page that is recognised from its image.
     Raises `UnreadableBookError` for a file that is corrupt, truncated, encrypted, empty, without
-    pages or longer than `max_pages`, and `ModelError` where a scan needs the OCR engine and it fails.
+    pages or longer than `context.max_pages`, and `ModelError` where a scan needs the OCR engine and it fails.
     """
-    document = PdfFile(path, max_pages)
+    document = PdfFile(path, context.max_pages)
     try:
-        reading = _read_pages(document, allow_cpu)
+        reading = _read_pages(document, context)
         if len(reading.notes) * 2 > len(document):
             mend = "get the file again: download, copy or export it anew"
             raise UnreadableBookError(f"{path.name}: the PDF is damaged: {reading.notes[0]}", mend=mend)
@@ -64,8 +64,8 @@ def read_pdf(path: Path, allow_cpu: Callable[[float], None], max_pages: int) -> 
         document.close()
 
 
-def _read_pages(document: PdfFile, allow_cpu: Callable[[float], None]) -> _Reading:
-    reading, ocr = _Reading(), Ocr()
+def _read_pages(document: PdfFile, context: ReaderContext) -> _Reading:
+    reading = _Reading()
     for index in range(len(document)):
         page = document.read(index)
         if page is None:
@@ -73,12 +73,12 @@ def _read_pages(document: PdfFile, allow_cpu: Callable[[float], None]) -> _Readi
             continue
         runs = page.runs
         if _needs_ocr(document, index, page):
-            allow_cpu(OCR_CPU_SECONDS)
-            found, confidence = _recognise(document, index, ocr)
+            context.allow_cpu(OCR_CPU_SECONDS)
+            found, confidence = _recognise(document, index, context.ocr)
             # A full-page picture behind real text: keep the text layer unless the image says much more.
             if page.visible < _FEW or page.unmapped >= _UNMAPPED or _visible(found) > 2 * page.visible:
                 runs = found
-                reading.recognised[index] = OcrPage(index + 1, ocr.engine, confidence)
+                reading.recognised[index] = OcrPage(index + 1, context.ocr.engine, confidence)
         if index not in reading.recognised and page.asides:
             reading.asides[index] = page.asides
         by_image = index in reading.recognised

@@ -11,6 +11,9 @@ from pptx import Presentation
 from pptx.util import Inches
 
 from core.types import Block, BlockKind, ExtractedBook
+from ingest.readers.context import ReaderContext
+
+CONTEXT = ReaderContext(max_pages=3000)
 
 MATH = "http://schemas.openxmlformats.org/officeDocument/2006/math"
 # \frac{a}{b}, as Word writes it.

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from files import block_at, check_offsets, headings, indexed, of_kind, shown, write
+from files import CONTEXT, block_at, check_offsets, headings, indexed, of_kind, shown, write
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -64,7 +64,7 @@ def read(text: str) -> ExtractedBook:
 
 
 def test_the_text_is_the_file(tmp_path: Path) -> None:
-    book = read_markdown(write(tmp_path / "a.md", BOOK))
+    book = read_markdown(write(tmp_path / "a.md", BOOK), CONTEXT)
     assert book.text == BOOK
     assert [(page.number, page.label, page.start, page.end) for page in book.pages] == [(None, None, 0, len(BOOK))]
     assert book.title == "操作系统"
@@ -184,25 +184,25 @@ def test_a_list_with_words_of_its_own_is_no_contents(text: str) -> None:
 
 def test_line_ends_of_windows_and_a_byte_order_mark(tmp_path: Path) -> None:
     windows = b"\xef\xbb\xbf" + BOOK.replace("\n", "\r\n").encode()
-    assert read_markdown(write(tmp_path / "a.md", windows)) == parse_markdown(BOOK)
+    assert read_markdown(write(tmp_path / "a.md", windows), CONTEXT) == parse_markdown(BOOK)
 
 
 def test_line_ends_of_old_macs(tmp_path: Path) -> None:
-    assert read_markdown(write(tmp_path / "a.md", BOOK.replace("\n", "\r"))) == parse_markdown(BOOK)
+    assert read_markdown(write(tmp_path / "a.md", BOOK.replace("\n", "\r")), CONTEXT) == parse_markdown(BOOK)
 
 
 def test_characters_that_nobody_sees_are_dropped(tmp_path: Path) -> None:
-    book = read_markdown(write(tmp_path / "a.md", "进\u200b程\u00ad管\ufeff理\u202e调\xa0度\n"))
+    book = read_markdown(write(tmp_path / "a.md", "进\u200b程\u00ad管\ufeff理\u202e调\xa0度\n"), CONTEXT)
     assert book.text == "进程管理调 度\n"
 
 
 def test_gb18030(tmp_path: Path) -> None:
-    assert read_markdown(write(tmp_path / "a.md", BOOK.encode("gb18030"))) == parse_markdown(BOOK)
+    assert read_markdown(write(tmp_path / "a.md", BOOK.encode("gb18030")), CONTEXT) == parse_markdown(BOOK)
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     with pytest.raises(UnreadableBookError, match=r"noise\.md is not text"):
-        read_markdown(write(tmp_path / "noise.md", bytes(range(128, 256)) * 3))
+        read_markdown(write(tmp_path / "noise.md", bytes(range(128, 256)) * 3), CONTEXT)
 
 
 def test_without_headings_there_is_no_title() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from docx.document import Document
 from files import (
+    CONTEXT,
     MATHML_FRACTION,
     MATHML_SQUARE,
     OMML_FRACTION,
@@ -30,7 +31,7 @@ from ingest.readers.pandoc import read_pandoc
 
 
 def read(path: Path) -> ExtractedBook:
-    book = read_pandoc(path)
+    book = read_pandoc(path, CONTEXT)
     check_offsets(book)
     return book
 
@@ -287,7 +288,7 @@ def test_no_markdown_escapes_in_the_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["broken.docx", "broken.epub", "broken.odt", "broken.ipynb"])
 def test_a_corrupt_file_is_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(UnreadableBookError) as caught:
-        read_pandoc(write(tmp_path / name, b"PK\x03\x04 this is no archive"))
+        read_pandoc(write(tmp_path / name, b"PK\x03\x04 this is no archive"), CONTEXT)
     assert name in caught.value.message
     assert caught.value.mend
 
@@ -298,7 +299,7 @@ def test_a_truncated_file_is_named(name: str, tmp_path: Path) -> None:
     whole = word(path, fill) if path.suffix == ".docx" else epub(path, {"a.xhtml": "<p>正文。</p>" * 200})
     write(path, whole.read_bytes()[: whole.stat().st_size // 2])
     with pytest.raises(UnreadableBookError, match=name.replace(".", r"\.")):
-        read_pandoc(path)
+        read_pandoc(path, CONTEXT)
 
 
 def test_lists_hold_paragraphs_and_code(tmp_path: Path) -> None:

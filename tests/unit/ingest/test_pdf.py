@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core.errors import UnreadableBookError
 from core.types import Block, BlockKind, ExtractedBook
+from ingest.readers.context import ReaderContext
 from ingest.readers.pdf.furniture import Sheet, strip_furniture
 from ingest.readers.pdf.layout import Run
 from ingest.readers.pdf.lines import join_lines
@@ -135,7 +136,7 @@ def no_ocr(seconds: float) -> None:
 
 
 def read(path: Path, allow_cpu: Callable[[float], None] = no_ocr, max_pages: int = 3000) -> ExtractedBook:
-    return read_pdf(path, allow_cpu, max_pages)
+    return read_pdf(path, ReaderContext(max_pages, allow_cpu))
 
 
 def of_kind(book: ExtractedBook, kind: BlockKind) -> list[str]:

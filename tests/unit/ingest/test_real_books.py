@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from files import check_offsets
+from files import CONTEXT, check_offsets
 
 from core.errors import UnreadableBookError
 from core.settings import ChunkSettings, IngestSettings
@@ -39,7 +39,7 @@ def parse(path: Path) -> ExtractedBook:
         return parse_in_sandbox(path, SETTINGS)
     # In this process, for the import of unstructured takes seconds in each new one.
     check_file(path, SETTINGS.max_file_mb)
-    return read_slides(path)
+    return read_slides(path, CONTEXT)
 
 
 @pytest.mark.parametrize("path", list(files()))

@@ -15,6 +15,7 @@ from core.errors import UnreadableBookError
 from core.settings import IngestSettings
 from core.types import ExtractedBook
 from ingest.readers import read_book
+from ingest.readers.context import ReaderContext
 from ingest.sandbox import parse_in_sandbox
 
 SETTINGS = IngestSettings()
@@ -84,7 +85,7 @@ def test_a_good_file_comes_back_as_if_read_here(tmp_path: Path) -> None:
     for path in good_files(tmp_path):
         book = parse_in_sandbox(path, SETTINGS)
         assert isinstance(book, ExtractedBook)
-        assert book == read_book(path, lambda seconds: None, SETTINGS.max_pages)
+        assert book == read_book(path, ReaderContext(SETTINGS.max_pages))
         assert book.blocks
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from files import check_offsets, headings, shown, slides, with_part, write
+from files import CONTEXT, check_offsets, headings, shown, slides, with_part, write
 
 from core.errors import UnreadableBookError
 from core.settings import PROJECT
@@ -37,7 +37,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def book(file: Path) -> ExtractedBook:
-    return read_slides(file)
+    return read_slides(file, CONTEXT)
 
 
 def of_page(book: ExtractedBook, number: int) -> list[tuple[BlockKind, str]]:
@@ -80,19 +80,19 @@ def test_bullets_are_a_list(book: ExtractedBook) -> None:
 
 def test_a_file_that_is_no_presentation(tmp_path: Path) -> None:
     with pytest.raises(UnreadableBookError, match=r"junk\.pptx") as caught:
-        read_slides(write(tmp_path / "junk.pptx", b"PK\x03\x04 no archive"))
+        read_slides(write(tmp_path / "junk.pptx", b"PK\x03\x04 no archive"), CONTEXT)
     assert caught.value.mend
 
 
 def test_a_truncated_presentation(file: Path, tmp_path: Path) -> None:
     with pytest.raises(UnreadableBookError, match=r"cut\.pptx"):
-        read_slides(write(tmp_path / "cut.pptx", file.read_bytes()[:9000]))
+        read_slides(write(tmp_path / "cut.pptx", file.read_bytes()[:9000]), CONTEXT)
 
 
 def test_a_slide_that_is_no_xml(file: Path, tmp_path: Path) -> None:
     broken = with_part(file, tmp_path / "broken.pptx", "ppt/slides/slide1.xml", b"<broken")
     with pytest.raises(UnreadableBookError, match=r"broken\.pptx"):
-        read_slides(broken)
+        read_slides(broken, CONTEXT)
 
 
 def run_watched(folder: Path, *arguments: str) -> tuple[int, str]:

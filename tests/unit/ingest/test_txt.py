@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from files import block_at, check_offsets, headings, of_kind, shown, write
+from files import CONTEXT, block_at, check_offsets, headings, of_kind, shown, write
 
 from core.errors import UnreadableBookError
 from core.types import BlockKind, ExtractedBook
@@ -15,7 +15,7 @@ ENGLISH = "Chapter 1\nThe naïve résumé of a café costs 3 €. An operating s
 
 
 def read(folder: Path, text: str) -> ExtractedBook:
-    book = read_text(write(folder / "book.txt", text))
+    book = read_text(write(folder / "book.txt", text), CONTEXT)
     assert book.text == text
     check_offsets(book)
     return book
@@ -54,7 +54,7 @@ def test_bytes_in_no_encoding(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
 def test_the_book_is_the_same_in_every_encoding(encoding: str, tmp_path: Path) -> None:
-    book = read_text(write(tmp_path / "a.txt", SIMPLIFIED.replace("\n", "\r\n").encode(encoding)))
+    book = read_text(write(tmp_path / "a.txt", SIMPLIFIED.replace("\n", "\r\n").encode(encoding)), CONTEXT)
     assert book == read(tmp_path, SIMPLIFIED)
     assert headings(book) == [(1, "第一章 操作系统概论")]
 

@@ -1,0 +1,29 @@
+"""What every reader is given besides the file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from core.types import ExtractedBook
+from ingest.readers.ocr import Ocr
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderContext:
+    """Limits and helpers of one reading.
+
+    max_pages: most pages of one file. allow_cpu(seconds): asks for more processor time, as recognition
+    needs. ocr: reads images of pages; its engine is loaded at the first use.
+    """
+
+    max_pages: int
+    allow_cpu: Callable[[float], None] = lambda seconds: None
+    ocr: Ocr = field(default_factory=Ocr)
+
+
+class Reader(Protocol):
+    """A reader of one format. Raises UnreadableBookError naming the file, the fault and the mend."""
+
+    def __call__(self, path: Path, context: ReaderContext) -> ExtractedBook:
+        """The whole text of `path`."""
