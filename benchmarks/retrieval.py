@@ -54,9 +54,10 @@ from evaluate.queries import Query
 from evaluate.retrieval import evaluate_retrieval
 from ingest.rebuild import rebuild
 from vector_db.embedder import SentenceEmbedder
+from vector_db.files import EMBEDDINGS
 from vector_db.library import open_knowledge_base
 from vector_db.stopwords import ENGLISH, QUESTION_WORDS_ZH
-from vector_db.writer import EMBEDDINGS, heading_of
+from vector_db.writer import heading_of
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "retrieval"
 KB, DEPTH = "benchmark", 10

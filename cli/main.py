@@ -6,13 +6,14 @@ Exit codes: 0 all well, 1 nothing could be done, 2 wrong usage, 3 some books fai
 import json
 import sys
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.evaluate import app as evaluate_app
 from cli.finetune import app as finetune_app
+from cli.options import Json, Kb, print_json
+from cli.rebuild import app as rebuild_app
 from core.errors import KebenError
 
 if TYPE_CHECKING:
@@ -27,38 +28,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Keben (课本) answers questions from textbooks and shows where in the book each answer stands.",
 )
+app.add_typer(rebuild_app)
 app.add_typer(evaluate_app, name="eval")
 app.add_typer(finetune_app, name="finetune")
 
-Kb = Annotated[str | None, typer.Option("--kb", metavar="NAME", help="Knowledge base; 'default' if left out.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 TopK = Annotated[int | None, typer.Option("--top-k", min=1, max=50, help="Passages to look at.")]
 Asked = Annotated[str, typer.Argument(metavar="QUESTION", help="The question, in Chinese or English.")]
-
-
-@app.command()
-def rebuild(
-    kb: Kb = None,
-    source: Annotated[
-        Path | None,
-        typer.Option("--source", metavar="DIR", help="Folder of textbooks; last time's if left out."),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Parse and embed unchanged books again too.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Index a folder of textbooks and serve it. Unchanged books cost nothing; a bad file stops no other."""
-    from cli.progress import TerminalProgress
-    from cli.report import print_rebuild
-    from ingest.rebuild import rebuild as run
-
-    settings = _settings()
-    with TerminalProgress(quiet=as_json) as progress:
-        report = run(settings, kb or settings.kb, source, force=force, progress=progress)
-    if as_json:
-        _print_json(report.to_json())
-    else:
-        print_rebuild(report)
-    raise typer.Exit(report.exit_code)
 
 
 @app.command()
@@ -74,7 +49,7 @@ def ask(question: Asked, kb: Kb = None, top_k: TopK = None, as_json: Json = Fals
     with closing(open_knowledge_base(settings, kb or settings.kb)) as base:
         answer = build_answerer(settings, build_embedder(settings, [base])).ask(base, Question(question, top_k))
     if as_json:
-        _print_json(AnswerBody.of(answer).model_dump())
+        print_json(AnswerBody.of(answer).model_dump())
     else:
         print_answer(answer)
 
@@ -91,7 +66,7 @@ def search(question: Asked, kb: Kb = None, top_k: TopK = None, as_json: Json = F
     with closing(open_knowledge_base(settings, kb or settings.kb)) as base:
         passages = build_answerer(settings, build_embedder(settings, [base])).search(base, question, top_k)
     if as_json:
-        _print_json(SearchResponse.of(passages).model_dump())
+        print_json(SearchResponse.of(passages).model_dump())
     else:
         print_passages(passages)
 
@@ -136,7 +111,7 @@ def status(kb: Kb = None, as_json: Json = False) -> None:
         )
     manifests = [read_manifest(KnowledgeBaseFolder(settings.data_dir, name).current()) for name in names]
     if as_json:
-        _print_json({"kbs": [manifest.model_dump(mode="json") for manifest in manifests]})
+        print_json({"kbs": [manifest.model_dump(mode="json") for manifest in manifests]})
     else:
         for manifest in manifests:
             print_status(manifest)
@@ -148,17 +123,13 @@ def _settings(**overrides: Any) -> "Settings":
     return load_settings(**overrides)
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
-
-
 def main() -> None:
     """Entry point of the console script."""
     try:
         app()
     except KebenError as error:
         if "--json" in sys.argv:
-            _print_json({"error": error.code, "message": error.message, "mend": error.mend})
+            print_json({"error": error.code, "message": error.message, "mend": error.mend})
         else:
             print(f"keben: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -1,6 +1,7 @@
 """Progress of a rebuild: a bar on a terminal, plain lines elsewhere."""
 
 import sys
+import time
 from types import TracebackType
 from typing import NoReturn, Self
 
@@ -8,13 +9,20 @@ from tqdm import tqdm
 
 from ingest.report import FileReport
 
+_EVERY = 5.0  # seconds between two lines about the passages of one book
+
 
 class TerminalProgress:
-    """Draws on stderr, so that stdout stays for the report; `quiet` draws nothing."""
+    """Draws on stderr, so that stdout stays for the report; `quiet` draws nothing.
+
+    The bar counts bytes, because books differ in size: so its time left means something.
+    """
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._bar: tqdm[NoReturn] | None = None
+        self._files = self._done = self._pages = 0
+        self._passages, self._seconds, self._since, self._told = 0, 0.0, 0.0, 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -23,23 +31,54 @@ class TerminalProgress:
         if self._bar is not None:
             self._bar.close()
 
-    def start(self, files: int) -> None:
-        """`files` files will be looked at."""
+    def start(self, files: int, size: int) -> None:
+        """`files` files of `size` bytes will be looked at."""
+        self._files = files
         if not self._quiet and sys.stderr.isatty():
-            self._bar = tqdm(total=files, unit="book", dynamic_ncols=True, desc="reading")
+            self._bar = tqdm(total=size, unit="B", unit_scale=True, dynamic_ncols=True, desc="reading")
 
-    def file(self, report: FileReport) -> None:
+    def file(self, report: FileReport, size: int) -> None:
         """One file is done."""
+        self._done += 1
+        self._pages += report.pages
         if self._bar is not None:
-            self._bar.set_postfix_str(report.source[-30:])
-            self._bar.update()
+            self._bar.update(size)
+            self._show(report.source[-30:])
         elif not self._quiet:
-            print(f"{report.status}: {report.source} ({report.chunks} passages)", file=sys.stderr, flush=True)
+            counts = f"{report.pages} pages, {report.chunks} passages"
+            self._say(f"{report.status}: {report.source} ({counts}; file {self._done} of {self._files})")
+
+    def embedded(self, passages: int, left: int) -> None:
+        """`passages` more were embedded, `left` of this book are to come; 0 before the first."""
+        now = time.monotonic()
+        if passages:
+            self._seconds += now - self._since
+            self._passages += passages
+        self._since = now
+        if self._bar is not None:
+            self._show(f"{left} passages to embed")
+        elif not self._quiet and left and self._passages and now - self._told > _EVERY:
+            self._told = now
+            self._say(f"embedded {self._passages} passages{self._rate(left)}")
 
     def stage(self, name: str) -> None:
         """A stage without files begins."""
         if self._bar is not None:
             self._bar.set_description(name)
-            self._bar.set_postfix_str("")
         elif not self._quiet:
-            print(f"{name} …", file=sys.stderr, flush=True)
+            self._say(f"{name} …")
+
+    def _show(self, what: str) -> None:
+        if self._bar is not None:
+            counts = f"{self._done}/{self._files} files, {self._pages} pages"
+            self._bar.set_postfix_str(f"{counts}{self._rate(0)}, {what}")
+
+    def _rate(self, left: int) -> str:
+        speed = self._passages / max(self._seconds, 1e-3)
+        if not self._passages:
+            return ""
+        rest = f", {left} to go, about {left / speed:.0f} s" if left else ""
+        return f", {speed:.0f} passages/s{rest}"
+
+    def _say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)

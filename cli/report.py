@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.types import Answer, Citation, Passage
-from ingest.report import RebuildReport
+from ingest.report import FileReport, RebuildReport
 from vector_db.manifest import Manifest
 
 # Where nobody looks at a terminal there is no width to keep to; 80 columns would break the tables.
@@ -17,23 +17,40 @@ _OUT = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty(
 
 def print_rebuild(report: RebuildReport) -> None:
     """One line a file, then what is served."""
+    print_files(report.files)
+    state = "published" if report.published else "nothing changed"
+    if report.dry_run:
+        state = "a dry run, nothing was changed"
+    elif report.generation is None:
+        state = "nothing could be indexed: no knowledge base was published"
+    _OUT.print(f"{report.kb}: {state}, {report.chunks} passages, {report.seconds} s")
+
+
+def print_files(files: Sequence[FileReport]) -> None:
+    """A table of files, then why some of them are not as they should be."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("file", "status"):
         table.add_column(name, overflow="fold")
-    for name in ("pages", "characters", "passages", "ocr", "seconds"):
+    for name in ("pages", "characters", "headings", "passages", "recognised", "seconds"):
         table.add_column(name, justify="right")
-    for file in report.files:
-        numbers = (file.pages, file.characters, file.chunks, file.ocr_pages, file.seconds)
-        table.add_row(Text(file.source), file.status, *(str(number) if number else "" for number in numbers))
+    for file in files:
+        counts = (file.pages, file.characters, file.headings, file.chunks)
+        numbers = [*(str(count) if count else "" for count in counts), _recognised(file)]
+        table.add_row(Text(file.source), file.status, *numbers, str(file.seconds) if file.seconds else "")
     _OUT.print(table)
-    for file in report.files:
+    for file in files:
+        mend = f"\n  → {file.mend}" if file.mend else ""
         if file.reason:
-            mend = f"\n  → {file.mend}" if file.mend else ""
             _OUT.print(Text(f"{file.status}: {file.source}: {file.reason}{mend}"))
-    state = "published" if report.published else "nothing changed"
-    if report.generation is None:
-        state = "nothing could be indexed: no knowledge base was published"
-    _OUT.print(f"{report.kb}: {state}, {report.chunks} passages, {report.seconds} s")
+        for note in file.notes:
+            _OUT.print(Text(f"note: {file.source}: {note}"))
+
+
+def _recognised(file: FileReport) -> str:
+    """Such as `8 by rapidocr, 97 %`: pages, engine, mean confidence."""
+    if not file.ocr_pages:
+        return ""
+    return f"{file.ocr_pages} by {file.ocr_engine}, {file.ocr_confidence or 0:.0%}"
 
 
 def print_answer(answer: Answer) -> None:

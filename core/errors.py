@@ -7,8 +7,10 @@
     ├── KnowledgeBaseError          what lies on disk cannot be served
     │   ├── KnowledgeBaseMissing    no generation has been published under this name
     │   ├── GenerationCorrupt       checksums, counts or files do not agree
+    │   │   └── VerificationFailed  a new generation did not pass its check and was not published
     │   ├── IndexMismatch           built with another schema, model or dimension
-    │   └── BuilderBusy             another rebuild holds the lock
+    │   ├── BuilderBusy             another rebuild holds the lock
+    │   └── StorageError            the disk is full, read-only or failing
     ├── NothingIndexed              a rebuild had nothing to publish
     ├── ModelError                  the embedder or the language model cannot be loaded or run
     └── ServerError                 the HTTP server cannot start (port in use, ...)
@@ -18,6 +20,7 @@ Every message names the value at fault; `mend` says what to do about it.
 
 # The mend of every damaged or outdated generation: the books are the source, the index can be made again.
 REBUILD = "run `keben rebuild --force`"
+FREE_SPACE = "what was served before is served still; look at the free space of the disk, then run again"
 
 
 class KebenError(Exception):
@@ -62,12 +65,22 @@ class GenerationCorrupt(KnowledgeBaseError):
     code = "generation-corrupt"
 
 
+class VerificationFailed(GenerationCorrupt):
+    """What is served is untouched."""
+
+    code = "verification-failed"
+
+
 class IndexMismatch(KnowledgeBaseError):
     code = "index-mismatch"
 
 
 class BuilderBusy(KnowledgeBaseError):
     code = "builder-busy"
+
+
+class StorageError(KnowledgeBaseError):
+    code = "storage"
 
 
 class NothingIndexed(KebenError):

@@ -9,8 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import SourceError
-from core.text import language_of
-from core.types import Book, ExtractedBook, Language
+from core.types import Book, Language
 from ingest.readers import SUFFIXES
 
 CATALOG = "catalog.toml"
@@ -40,15 +39,15 @@ class SourceFile:
         """Stable for a path, so that a changed file replaces its own passages."""
         return hashlib.sha256(self.source.encode()).hexdigest()[:12]
 
-    def book(self, extracted: ExtractedBook) -> Book:
-        """The catalogue entry completed from the file's own title and text."""
-        title = self.entry.title or extracted.title or self.path.stem
+    def describe(self, found_title: str | None, found_language: Language) -> Book:
+        """The catalogue entry completed by what the file itself says."""
+        title = self.entry.title or found_title or self.path.stem
         return Book(
             id=self.book_id,
             source=self.source,
             title=title,
             subject=self.entry.subject or title,
-            language=self.entry.language or language_of(extracted.text),
+            language=self.entry.language or found_language,
             edition=self.entry.edition,
         )
 

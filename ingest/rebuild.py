@@ -1,62 +1,80 @@
 """Brings a knowledge base up to date with its folder of textbooks."""
 
 import hashlib
+import json
 import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from core.errors import ConfigError, NothingIndexed
+from core.errors import ConfigError, GenerationCorrupt, NothingIndexed, VerificationFailed
 from core.settings import Settings
 from ingest import readers, split
 from ingest.catalog import find_books
-from ingest.job import Job, Outcome
-from ingest.previous import Previous
+from ingest.job import Job
+from ingest.outcome import Outcome, kept
+from ingest.previous import Previous, previous_generations
 from ingest.progress import Progress, Silent
 from ingest.report import FileReport, RebuildReport, book_report
+from ingest.selection import Selection, select
+from ingest.staging import staging
 from vector_db import tokenizer
 from vector_db.embedder import model_revision
 from vector_db.layout import KnowledgeBaseFolder
-from vector_db.manifest import SCHEMA
+from vector_db.manifest import SCHEMA, FailureRecord
 from vector_db.writer import GenerationHeader, write_generation
 
 
-def rebuild(
-    settings: Settings,
-    kb: str,
-    source: Path | None = None,
-    *,
-    force: bool = False,
-    progress: Progress | None = None,
-) -> RebuildReport:
-    """Index the textbooks below `source` and serve them as `kb`.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a rebuild is asked for.
 
-    Unchanged files are neither parsed nor embedded again unless `force`. A file that fails leaves the
-    others alone, and keeps the passages it had. Raises KebenError when nothing could be done; what
-    was served before is served still.
+    source: folder of textbooks; None: that of the last rebuild. force: parse and embed unchanged files
+    too. only, remove: names below the folder, or patterns; the others keep what they have.
+    """
+
+    source: Path | None = None
+    force: bool = False
+    only: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+def rebuild(
+    settings: Settings, kb: str, request: Request | None = None, progress: Progress | None = None
+) -> RebuildReport:
+    """Index the textbooks of a folder and serve them as `kb`.
+
+    Unchanged files are neither parsed nor embedded again. A file that fails leaves the others alone, and
+    keeps the passages it had. What a rebuild that was cut off had done is taken up. Raises KebenError when
+    nothing could be done; what was served before is served still.
     """
     started = time.monotonic()
     target = KnowledgeBaseFolder(settings.data_dir, kb)
     with target.building():
-        previous = Previous.load(target, tolerant=force)
-        folder = _source_folder(settings, kb, source, previous)
-        files, unread = find_books(folder)
-        if not files:
-            raise NothingIndexed(
-                f"no textbooks in {folder}", mend=f"put files there: {', '.join(sorted(readers.SUFFIXES))}"
-            )
-        job = Job(settings, previous, fingerprint(settings), force, progress or Silent())
-        return _finish(job, target, folder, job.run(files), unread, started)
+        for previous in previous_generations(target):
+            try:
+                # What would be copied from a damaged generation comes from the one before it.
+                previous.check()
+                return _Rebuild(settings, target, previous, request or Request(), progress or Silent()).run(started)
+            except VerificationFailed:
+                raise
+            except GenerationCorrupt:
+                if previous.manifest is None:
+                    raise
+    raise AssertionError("the last of the previous generations is none at all")
 
 
 def fingerprint(settings: Settings) -> str:
     """Changes whenever the chunks or vectors of an unchanged file would change."""
+    recognition = settings.ingest.model_dump_json(include={"ocr_engine", "ocr_languages"})
     parts = (
-        SCHEMA, readers.VERSION, split.VERSION, tokenizer.VERSION, settings.chunk.model_dump_json(),
+        SCHEMA, readers.VERSION, split.VERSION, tokenizer.VERSION, settings.chunk.model_dump_json(), recognition,
         settings.embedding.model, model_revision(settings.embedding), settings.embedding.max_unknown_rate,
     )  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def _source_folder(settings: Settings, kb: str, source: Path | None, previous: Previous) -> Path:
+def source_folder(settings: Settings, kb: str, source: Path | None, previous: Previous) -> Path:
     """The folder named now, by option or setting, or else the one of the last rebuild, or the default one."""
     if source is not None:
         return source
@@ -67,33 +85,94 @@ def _source_folder(settings: Settings, kb: str, source: Path | None, previous: P
     return Path(previous.manifest.source_dir)
 
 
-def _finish(
-    job: Job, target: KnowledgeBaseFolder, folder: Path, outcomes: list[Outcome], unread: list[str], started: float
-) -> RebuildReport:
-    reports = [outcome.report for outcome in outcomes]
-    reports += [FileReport(name, "ignored", reason="no reader for this kind of file") for name in unread]
-    present = {outcome.report.source for outcome in outcomes}
-    reports += [book_report(old, "removed") for old in job.previous.books() if old.source not in present]
-    contents = [outcome.content for outcome in outcomes if outcome.content]
-    changed = job.force or job.previous.differs(
-        [content.record for content in contents], [outcome.failure for outcome in outcomes if outcome.failure], unread
-    )
-    published = bool(contents) and changed
-    if published:
-        job.progress.stage("write the index")
-        header = GenerationHeader(
-            source_dir=str(folder.resolve()),
-            embedding=job.embedding_record(),
-            fingerprint=job.fingerprint,
-            failures=tuple(outcome.failure for outcome in outcomes if outcome.failure),
-            unread=tuple(unread),
+def find_selected(folder: Path, previous: Previous, request: Request) -> tuple[Selection, list[str]]:
+    """The files to look at, and those that no reader takes; raises NothingIndexed when there are none."""
+    files, unread = find_books(folder)
+    if not files:
+        raise NothingIndexed(
+            f"no textbooks in {folder}", mend=f"put files there: {', '.join(sorted(readers.SUFFIXES))}"
         )
-        write_generation(target, header, contents)
-    return RebuildReport(
-        kb=target.kb,
-        generation=target.current_id() if contents else None,
-        published=published,
-        files=tuple(reports),
-        chunks=sum(len(content.chunks) for content in contents),
-        seconds=round(time.monotonic() - started, 2),
-    )
+    selection = select(files, previous, request.only, request.remove)
+    if not selection.files and not selection.left:
+        raise NothingIndexed(
+            "no book would be left in the knowledge base", mend="to delete all of it, delete its folder"
+        )
+    return selection, unread
+
+
+class _Rebuild:
+    """One rebuild on the ground of one previous generation."""
+
+    def __init__(
+        self, settings: Settings, target: KnowledgeBaseFolder, previous: Previous, request: Request, progress: Progress
+    ) -> None:
+        self._settings = settings
+        self._target = target
+        self._previous = previous
+        self._request = request
+        self._progress = progress
+        self._fingerprint = fingerprint(settings)
+
+    def run(self, started: float) -> RebuildReport:
+        folder = source_folder(self._settings, self._target.kb, self._request.source, self._previous)
+        selection, unread = find_selected(folder, self._previous, self._request)
+        if selection.left and self._previous.fingerprint not in {None, self._fingerprint}:
+            raise ConfigError(
+                "--only cannot be used after the settings of chunks or of the embedder have changed",
+                mend="run `keben rebuild` without it",
+            )
+        with staging(self._target.folder, forced=self._request.force) as unfinished:
+            force = self._request.force
+            job = Job(self._settings, self._previous, unfinished, self._fingerprint, self._progress, force=force)
+            outcomes = [*job.run(selection.files), *self._left(selection)]
+            outcomes.sort(key=lambda outcome: outcome.report.source)
+            reports = self._reports(outcomes, selection, unread)
+            contents = [outcome.content for outcome in outcomes if outcome.content]
+            published = bool(contents) and (force or self._differs(outcomes, selection, unread))
+            if published:
+                self._progress.stage("write the index")
+                header = GenerationHeader(
+                    source_dir=str(folder.resolve()),
+                    embedding=job.vectors.record(self._fingerprint),
+                    fingerprint=self._fingerprint,
+                    failures=_failures(outcomes),
+                    unread=tuple(unread),
+                    removed=tuple(sorted(selection.removed)),
+                    report=json.dumps([asdict(report) for report in reports], ensure_ascii=False, indent=1),
+                )
+                write_generation(self._target, header, contents, self._previous.folder)
+            unfinished.discard()
+        return RebuildReport(
+            kb=self._target.kb,
+            generation=self._target.current_id() if contents else None,
+            published=published,
+            files=tuple(reports),
+            chunks=sum(content.record.chunks for content in contents),
+            seconds=round(time.monotonic() - started, 2),
+        )
+
+    def _left(self, selection: Selection) -> list[Outcome]:
+        """Books that nobody asked to look at, as they are."""
+        return [kept(book, "skipped") for book in self._previous.books() if book.source in selection.left]
+
+    def _reports(self, outcomes: Sequence[Outcome], selection: Selection, unread: Sequence[str]) -> list[FileReport]:
+        reports = [outcome.report for outcome in outcomes]
+        present = {report.source for report in reports}
+        reports += [FileReport(name, "ignored", reason="no reader for this kind of file") for name in unread]
+        reports += [book_report(old, "removed") for old in self._previous.books() if old.source not in present]
+        present |= {report.source for report in reports}
+        reports += [FileReport(name, "removed") for name in sorted(selection.removed - present)]
+        return reports
+
+    def _differs(self, outcomes: Sequence[Outcome], selection: Selection, unread: Sequence[str]) -> bool:
+        """Whether anything is other than what is served."""
+        manifest = self._previous.manifest
+        if manifest is None or manifest.id != self._target.current_id():
+            return True
+        then = (manifest.books, manifest.failures, manifest.unread, manifest.removed)
+        books = tuple(outcome.content.record for outcome in outcomes if outcome.content)
+        return then != (books, _failures(outcomes), tuple(unread), tuple(sorted(selection.removed)))
+
+
+def _failures(outcomes: Sequence[Outcome]) -> tuple[FailureRecord, ...]:
+    return tuple(outcome.failure for outcome in outcomes if outcome.failure)

@@ -17,11 +17,12 @@ from server.schemas import (
     KnowledgeBaseBody,
     KnowledgeBasesResponse,
     Problem,
+    Readiness,
     SearchRequest,
     SearchResponse,
     TokenBody,
 )
-from server.service import ServiceDep
+from server.service import Service, ServiceDep
 
 _PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -74,13 +75,14 @@ async def healthz() -> Health:
     return Health(status="ok")
 
 
-@router.get("/readyz", responses={503: {"model": Health}}, summary="Can questions be answered?")
-async def readyz(request: Request, response: Response) -> Health:
-    """200 when knowledge bases and models are loaded, 503 before."""
-    if request.app.state.startup.service is None:
+@router.get("/readyz", responses={503: {"model": Readiness}}, summary="Can questions be answered?")
+async def readyz(request: Request, response: Response) -> Readiness:
+    """200 when knowledge bases and models are loaded, 503 before. `problems` tells what is served from before."""
+    service: Service | None = request.app.state.startup.service
+    if service is None:
         response.status_code = 503
-        return Health(status="starting")
-    return Health(status="ok")
+        return Readiness(status="starting")
+    return Readiness(status="ok", problems={name: str(fault) for name, fault in service.library.faults().items()})
 
 
 @router.get("/", include_in_schema=False)

@@ -193,9 +193,18 @@ class KnowledgeBasesResponse(_Body):
 
 
 class Health(_Body):
-    """Whether the process runs (`/healthz`) or can answer (`/readyz`)."""
+    """Whether the process runs (`/healthz`)."""
 
     status: Literal["ok", "starting"]
+
+
+class Readiness(Health):
+    """Whether questions can be answered (`/readyz`)."""
+
+    problems: dict[str, str] = Field(
+        default_factory=dict,
+        description="By knowledge base: why not its newest generation is served, but the one before.",
+    )
 
 
 class Problem(BaseModel):

@@ -2,9 +2,11 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from core.errors import REBUILD, GenerationCorrupt
 from core.types import BlockKind, Chunk, Page, Span
@@ -20,30 +22,88 @@ CREATE INDEX chunks_of_book ON chunks (book_id, ordinal);
 _COLUMNS = "id, book_id, ordinal, part, heading_path, page, page_label, start, end, text, spans"
 
 
-def write_chunks(
-    path: Path,
-    chunks: Iterable[tuple[Chunk, int | None]],
-    pages: Iterable[tuple[str, Sequence[tuple[Page, str]]]],
-) -> None:
-    """Write a new file: chunks with the row of their vector, and for each book id its page texts."""
-    connection = sqlite3.connect(path)
-    try:
-        connection.executescript(_SCHEMA)
-        connection.executemany(
+@dataclass(frozen=True, slots=True)
+class BookRows:
+    """Where the chunks of a book stand: rows of the file, and rows of the vectors (0 of them without)."""
+
+    first: int
+    chunks: int
+    first_vector: int
+    vectors: int
+
+    @property
+    def rows(self) -> slice:
+        """Its chunks, as documents of the keyword index."""
+        return slice(self.first, self.first + self.chunks)
+
+    @property
+    def vector_rows(self) -> slice:
+        """Its vectors."""
+        return slice(self.first_vector, self.first_vector + self.vectors)
+
+
+class ChunkWriter:
+    """Writes a new file, book after book; rows are numbered in the order of writing."""
+
+    def __init__(self, path: Path, base: Path | None = None) -> None:
+        """`base`: the file of another generation, from which `copy` takes books."""
+        self._connection = sqlite3.connect(path)
+        # An unfinished generation is thrown away, and a finished one is synced as a whole.
+        self._connection.execute("PRAGMA journal_mode = OFF")
+        self._connection.execute("PRAGMA synchronous = OFF")
+        self._connection.executescript(_SCHEMA)
+        if base is not None:
+            self._connection.execute("ATTACH ? AS base", [f"{base.resolve().as_uri()}?mode=ro&immutable=1"])
+        self._rows = self._vectors = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self._connection.commit()
+        self._connection.close()
+
+    def add(
+        self, book_id: str, chunks: Sequence[Chunk], pages: Sequence[tuple[Page, str]], *, with_vectors: bool
+    ) -> BookRows:
+        """A new book; its chunks take the next rows, and the next rows of vectors if it has some."""
+        place = BookRows(self._rows, len(chunks), self._vectors, len(chunks) if with_vectors else 0)
+        self._connection.executemany(
             f"INSERT INTO chunks VALUES (?, {', '.join('?' * 12)})",
-            ((row, *_row(chunk), vector_row) for row, (chunk, vector_row) in enumerate(chunks)),
+            (
+                (place.first + at, *_row(chunk), place.first_vector + at if with_vectors else None)
+                for at, chunk in enumerate(chunks)
+            ),
         )
-        connection.executemany(
+        self._connection.executemany(
             "INSERT INTO pages VALUES (?, ?, ?, ?, ?, ?)",
             (
                 (book_id, ordinal, page.number, page.label, page.start, text)
-                for book_id, texts in pages
-                for ordinal, (page, text) in enumerate(texts)
+                for ordinal, (page, text) in enumerate(pages)
             ),
         )
-        connection.commit()
-    finally:
-        connection.close()
+        return self._placed(place)
+
+    def copy(self, book_id: str) -> tuple[BookRows, BookRows]:
+        """A book as `base` has it: where it stood there, and where it stands now."""
+        first, count, first_vector, vectors = self._connection.execute(
+            "SELECT min(row), count(*), min(vector_row), count(vector_row) FROM base.chunks WHERE book_id = ?",
+            [book_id],
+        ).fetchone()
+        then = BookRows(first or 0, count, first_vector or 0, vectors)
+        now = BookRows(self._rows, count, self._vectors, vectors)
+        self._connection.execute(
+            f"INSERT INTO chunks SELECT row + ?, {_COLUMNS}, vector_row + ? FROM base.chunks WHERE book_id = ?",
+            [now.first - then.first, now.first_vector - then.first_vector, book_id],
+        )
+        self._connection.execute("INSERT INTO pages SELECT * FROM base.pages WHERE book_id = ?", [book_id])
+        return then, self._placed(now)
+
+    def _placed(self, place: BookRows) -> BookRows:
+        self._rows += place.chunks
+        self._vectors += place.vectors
+        return place
 
 
 def _row(chunk: Chunk) -> tuple[object, ...]:
@@ -74,6 +134,16 @@ class ChunkStore:
     def ids(self) -> list[str]:
         """Chunk ids by row; row `i` is document `i` of the keyword index."""
         return [str(id_) for (id_,) in self._query("SELECT id FROM chunks ORDER BY row")]
+
+    def with_vectors(self) -> list[tuple[str, str]]:
+        """Book id and id of every chunk that has a vector, by the row of the vector."""
+        sql = "SELECT book_id, id FROM chunks WHERE vector_row IS NOT NULL ORDER BY vector_row"
+        return [(str(book_id), str(id_)) for book_id, id_ in self._query(sql)]
+
+    def stretches(self, book_id: str) -> list[tuple[str, int, int, str]]:
+        """Id, start, end and text of each chunk of a book: enough to check it against its pages."""
+        sql = "SELECT id, start, end, text FROM chunks WHERE book_id = ? ORDER BY ordinal"
+        return [(str(i), int(str(a)), int(str(b)), str(text)) for i, a, b, text in self._query(sql, [book_id])]
 
     def get(self, ids: Sequence[str]) -> list[Chunk]:
         """The chunks of `ids`, in that order."""

@@ -4,7 +4,9 @@ Chroma is only ever asked with vectors of ours: an embedding function stored in 
 run code when it is opened (CVE-2026-45829).
 """
 
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import chromadb
@@ -15,11 +17,14 @@ from chromadb.config import Settings as ChromaSettings
 from chromadb.errors import ChromaError
 from numpy.typing import NDArray
 
-from core.errors import REBUILD, GenerationCorrupt
+from core.errors import FREE_SPACE, REBUILD, GenerationCorrupt, StorageError
 
 _COLLECTION = "chunks"
 _BATCH = 5000
-_HNSW = CreateHNSWConfiguration(space="cosine", ef_construction=200, ef_search=100, max_neighbors=16)
+# Every batch reaches the files at once, so that they stay as they are when the index is opened.
+_HNSW = CreateHNSWConfiguration(
+    space="cosine", ef_construction=200, ef_search=100, max_neighbors=16, batch_size=2, sync_threshold=2
+)
 
 
 def _client(folder: Path) -> Client:
@@ -30,15 +35,46 @@ def _client(folder: Path) -> Client:
 
 
 def write_dense(folder: Path, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
-    """Index `vectors`, shape (len(ids), dimension), under `ids` in a new Chroma folder."""
-    client = _client(folder)
-    try:
+    """Index `vectors`, shape (len(ids), dimension), under `ids` in a new Chroma folder.
+
+    Raises StorageError when the folder cannot be written.
+    """
+    with _writing(folder) as client:
         collection = client.create_collection(_COLLECTION, embedding_function=None, configuration={"hnsw": _HNSW})
-        for start in range(0, len(ids), _BATCH):
-            rows = slice(start, start + _BATCH)
+        for rows in _batches(len(ids)):
             collection.add(ids=list(ids[rows]), embeddings=vectors[rows])
-    finally:
-        client.close()
+
+
+def update_dense(
+    base: Path, folder: Path, gone: Sequence[str], ids: Sequence[str], vectors: NDArray[np.float32]
+) -> None:
+    """A copy of the index in `base` without `gone`, and with `vectors` under `ids`; `base` is left as it is.
+
+    A graph keeps the places of what was deleted, so after many deletions `write_dense` is the better way.
+    """
+    shutil.copytree(base, folder)
+    with _writing(folder) as client:
+        collection = client.get_collection(_COLLECTION, embedding_function=None)
+        for rows in _batches(len(gone)):
+            collection.delete(ids=list(gone[rows]))
+        for rows in _batches(len(ids)):
+            collection.upsert(ids=list(ids[rows]), embeddings=vectors[rows])
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[Client]:
+    try:
+        client = _client(folder)
+        try:
+            yield client
+        finally:
+            client.close()
+    except (ChromaError, ValueError) as error:
+        raise StorageError(f"the vector index in {folder} cannot be written: {error}", mend=FREE_SPACE) from error
+
+
+def _batches(count: int) -> Iterator[slice]:
+    return (slice(start, start + _BATCH) for start in range(0, count, _BATCH))
 
 
 class DenseIndex:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.errors import BuilderBusy, ConfigError, KnowledgeBaseMissing
+from core.errors import FREE_SPACE, BuilderBusy, ConfigError, KnowledgeBaseMissing, StorageError
 from core.settings import KB_NAME
 
 CURRENT = "CURRENT"
@@ -44,6 +44,11 @@ class KnowledgeBaseFolder:
         except FileNotFoundError:
             return None
 
+    def pointer(self) -> tuple[str, int] | None:
+        """Name of the served generation and when it became that (ns), None if none was ever published."""
+        name = self.current_id()
+        return (name, (self.folder / CURRENT).stat().st_mtime_ns) if name else None
+
     def current(self) -> Path:
         """Folder of the served generation; raises KnowledgeBaseMissing."""
         name = self.current_id()
@@ -63,12 +68,17 @@ class KnowledgeBaseFolder:
 
     @contextmanager
     def building(self) -> Iterator[None]:
-        """Hold the right to build; raises BuilderBusy when another process has it.
+        """Hold the right to build; raises BuilderBusy when another process has it,
+        StorageError when the folder cannot be written.
 
-        What an interrupted rebuild left is removed.
+        What an interrupted rebuild left is removed, but for the work that the next one can take up.
         """
-        self.generations.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "build.lock").open("w") as lock:
+        try:
+            self.generations.mkdir(parents=True, exist_ok=True)
+            file = (self.folder / "build.lock").open("w")
+        except OSError as error:
+            raise StorageError(f"{self.folder} cannot be written: {error.strerror}", mend=FREE_SPACE) from error
+        with file as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -95,17 +105,21 @@ class KnowledgeBaseFolder:
         final = unfinished.with_suffix("")
         unfinished.rename(final)
         _fsync(self.generations)
+        self.switch(final.name)
+        return final
+
+    def switch(self, name: str) -> None:
+        """Serve the finished generation `name` from now on. Only while building."""
         pointer = self.folder / f"{CURRENT}{_UNFINISHED}"
-        pointer.write_text(final.name + "\n", encoding="ascii")
+        pointer.write_text(name + "\n", encoding="ascii")
         _fsync(pointer)
         pointer.replace(self.folder / CURRENT)
         _fsync(self.folder)
-        return final
 
-    def remove_old(self, keep: int = 2) -> None:
-        """Delete all but the newest `keep` generations, the served one, and those that are being read."""
-        for name in self.finished()[:-keep]:
-            if name != self.current_id() and _unused(self.generations / name):
+    def remove_old(self, *keep: str | None) -> None:
+        """Delete every generation but the served one, those named in `keep`, and those that are being read."""
+        for name in set(self.finished()) - {self.current_id(), *keep}:
+            if _unused(self.generations / name):
                 shutil.rmtree(self.generations / name)
 
 

@@ -34,7 +34,7 @@ class Library:
                 f"there is no knowledge base in {settings.data_dir}", mend="build one: `keben rebuild`"
             )
         self._bases = {name: open_knowledge_base(settings, name) for name in names}
-        self.errors: dict[str, KebenError] = {}
+        self._errors: dict[str, KebenError] = {}
 
     def names(self) -> list[str]:
         """Names of the open knowledge bases, sorted."""
@@ -52,7 +52,7 @@ class Library:
         return base
 
     def refresh(self) -> None:
-        """Swap in newer generations, open new knowledge bases; what fails is kept in `errors`."""
+        """Swap in newer generations, open new knowledge bases; `faults` tells what failed."""
         for name in knowledge_bases(self._settings.data_dir):
             try:
                 with self._guard:
@@ -63,9 +63,15 @@ class Library:
                         self._bases[name] = base
                 else:
                     base.refresh()
-                self.errors.pop(name, None)
+                self._errors.pop(name, None)
             except KebenError as error:
-                self.errors[name] = error
+                self._errors[name] = error
+
+    def faults(self) -> dict[str, KebenError]:
+        """Knowledge bases of which not the newest generation is served, and why."""
+        with self._guard:
+            served = {name: base.fault for name, base in self._bases.items() if base.fault}
+        return {**self._errors, **served}
 
     def close(self) -> None:
         """Let go of all generations."""

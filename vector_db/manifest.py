@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.errors import REBUILD, GenerationCorrupt, IndexMismatch
 from core.types import Book, Language
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
 
 
@@ -29,6 +29,8 @@ class BookRecord(_Record):
 
     unknown_token_rate: share of its tokens that the embedder does not know.
     dense: whether the embedder takes part in ranking it. seconds: wall time of parsing.
+    found_title, found_language: what the file itself says, where the catalogue says nothing.
+    ocr_confidence: mean over the recognised pages, 0 to 1. notes: what the reader could not use.
     sha256: of the file that gave the passages; failed_sha256: as in FailureRecord.
     """
 
@@ -44,8 +46,13 @@ class BookRecord(_Record):
     chunks: int
     unknown_token_rate: float = Field(ge=0, le=1)
     dense: bool
+    found_title: str | None = None
+    found_language: Language | None = None
+    headings: int = 0
     ocr_pages: int = 0
+    ocr_engine: str | None = None
     ocr_confidence: float | None = None
+    notes: tuple[str, ...] = ()
     seconds: float = 0
     status: Literal["indexed", "stale"] = "indexed"
     reason: str | None = None
@@ -74,6 +81,8 @@ class Manifest(_Record):
     """manifest.json, written last: a folder without it is not a generation.
 
     fingerprint: settings and versions that the chunks depend on. files: SHA-256 of each file.
+    parent: the generation that was served when this one was built. removed: files that were taken out
+    by hand and stay out. tombstones: deleted vectors whose places the vector index still holds.
     """
 
     schema_version: int = SCHEMA
@@ -86,8 +95,11 @@ class Manifest(_Record):
     books: tuple[BookRecord, ...]
     failures: tuple[FailureRecord, ...] = ()
     unread: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    parent: str | None = None
     chunks: int
     vectors: int
+    tombstones: int = 0
     files: dict[str, str]
 
     def require_embedder(self, model: str, revision: str) -> None:

@@ -10,10 +10,10 @@ from core.errors import REBUILD, GenerationCorrupt, KebenError
 from core.types import Book
 from vector_db.chunk_store import ChunkStore
 from vector_db.dense import DenseIndex
+from vector_db.files import CHROMA, CHUNKS, LEXICAL, check_files
 from vector_db.layout import IN_USE, KnowledgeBaseFolder
 from vector_db.lexical import LexicalIndex
 from vector_db.manifest import Manifest, read_manifest
-from vector_db.writer import CHROMA, CHUNKS, LEXICAL
 
 
 class Generation:
@@ -39,6 +39,7 @@ class Generation:
 
     def _open(self) -> None:
         self.manifest = read_manifest(self.folder)
+        check_files(self.folder, self.manifest)
         self.books: dict[str, Book] = {record.id: record.book() for record in self.manifest.books}
         self.store = ChunkStore(self.folder / CHUNKS)
         self.ids = self.store.ids()
@@ -74,17 +75,41 @@ class Generation:
 
 
 class LiveKnowledgeBase:
-    """The served generation of one knowledge base; `refresh` swaps in a newer one."""
+    """The served generation of one knowledge base; `refresh` swaps in a newer one.
+
+    fault: why the generation that `CURRENT` names is not the one that is served; None when it is.
+    """
 
     def __init__(self, folder: KnowledgeBaseFolder, check: Callable[[Manifest], None]) -> None:
-        """Open the current generation; raises KnowledgeBaseError. `check` may refuse a generation."""
+        """Open the current generation, or the one before where it is damaged; raises KnowledgeBaseError.
+
+        `check` may refuse a generation.
+        """
         self._folder = folder
         self._check = check
         self._guard = threading.Lock()
-        self._generation = self._open()
+        self._refused: tuple[str, int] | None = None
+        self.fault: KebenError | None = None
+        self._generation = self._open_served()
 
-    def _open(self) -> Generation:
-        generation = Generation(self._folder.current())
+    def _open_served(self) -> Generation:
+        """What `CURRENT` names; where that is damaged, the newest other generation that is whole."""
+        current = self._folder.current()
+        try:
+            return self._open(current)
+        except GenerationCorrupt as error:
+            for name in reversed(self._folder.finished()):
+                try:
+                    if name != current.name:
+                        generation = self._open(self._folder.generations / name)
+                        self._refused, self.fault = self._folder.pointer(), error
+                        return generation
+                except KebenError:
+                    continue
+            raise
+
+    def _open(self, folder: Path) -> Generation:
+        generation = Generation(folder)
         try:
             self._check(generation.manifest)
         except KebenError:
@@ -113,12 +138,18 @@ class LiveKnowledgeBase:
     def refresh(self) -> bool:
         """Open the generation that `CURRENT` names if it is another one; True when it was swapped.
 
-        Raises KnowledgeBaseError when the new one cannot be opened; the old one is then served on.
+        When the new one cannot be opened the old one is served on, and `fault` tells why.
         """
-        name = self._folder.current_id()
-        if name is None or name == self._generation.folder.name:
+        pointer = self._folder.pointer()
+        if pointer is None or pointer[0] == self._generation.folder.name or pointer == self._refused:
             return False
-        fresh = self._open()
+        try:
+            fresh = self._open(self._folder.current())
+        except KebenError as error:
+            # It is not opened again and again, but when it becomes the served one again.
+            self._refused, self.fault = pointer, error
+            return False
+        self._refused = self.fault = None
         with self._guard:
             old, self._generation = self._generation, fresh
         old.retire()

@@ -3,29 +3,47 @@
 Run by a fresh process, so that it sees what lies on disk and not what the builder has in memory.
 """
 
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from core.errors import REBUILD, GenerationCorrupt, KebenError
+from core.errors import FREE_SPACE, REBUILD, GenerationCorrupt, KebenError, VerificationFailed
+from core.settings import PROJECT
 from vector_db.chunk_store import ChunkStore
-from vector_db.dense import DenseIndex
-from vector_db.lexical import LexicalIndex
+from vector_db.files import CHROMA, CHUNKS, EMBEDDINGS, LEXICAL, check_files
 from vector_db.manifest import Manifest, read_manifest
-from vector_db.writer import CHROMA, CHUNKS, EMBEDDINGS, LEXICAL, sha256
 
 _SAMPLES = 200
 _NEIGHBOURS = 10
 _LEAST_RECALL = 0.9
 
 
+def verify_in_new_process(folder: Path, mend: str = FREE_SPACE) -> None:
+    """Check the generation in `folder` by a fresh process, which a damaged index may crash.
+
+    Raises VerificationFailed with its last words.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "vector_db.verify", str(folder.resolve())],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        words = (done.stderr or done.stdout).strip().splitlines() or [f"it crashed with exit code {done.returncode}"]
+        raise VerificationFailed(f"the generation {folder.stem} failed its check: {words[-1]}", mend=mend)
+
+
 def verify_generation(folder: Path) -> Manifest:
     """Check files, counts and recall of `folder`; raises GenerationCorrupt naming what is wrong."""
+    # Imported here: whoever has the check done by another process need not wait for the index libraries.
+    from vector_db.lexical import LexicalIndex
+
     manifest = read_manifest(folder)
-    for name, digest in manifest.files.items():
-        if not (folder / name).is_file() or sha256(folder / name) != digest:
-            raise _corrupt(f"{name} is missing or was changed")
+    check_files(folder, manifest)
     store = ChunkStore(folder / CHUNKS)
     ids = store.ids()
     if len(ids) != manifest.chunks:
@@ -39,13 +57,15 @@ def verify_generation(folder: Path) -> Manifest:
 
 def _check_book(store: ChunkStore, book_id: str) -> None:
     text = "".join(text for _, text in store.pages(book_id))
-    for chunk, _ in store.of_book(book_id):
-        if text[chunk.start : chunk.end] != chunk.text:
-            raise _corrupt(f"chunk {chunk.id} is not the text at its offsets")
+    for id_, start, end, stored in store.stretches(book_id):
+        if text[start:end] != stored:
+            raise _corrupt(f"chunk {id_} is not the text at its offsets")
 
 
 def _check_recall(folder: Path, manifest: Manifest) -> None:
     """Sampled vectors must find themselves, and nearly the neighbours that brute force finds."""
+    from vector_db.dense import DenseIndex
+
     vectors = np.load(folder / EMBEDDINGS, mmap_mode="r")
     if len(vectors) != manifest.vectors:
         raise _corrupt(f"{len(vectors)} vectors, the manifest says {manifest.vectors}")

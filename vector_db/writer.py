@@ -1,24 +1,30 @@
 """Writes a new generation, has it verified by another process, and publishes it."""
 
-import hashlib
-import subprocess
-import sys
+import shutil
+import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import GenerationCorrupt
-from core.settings import PROJECT
+from core.errors import FREE_SPACE, KebenError, StorageError, VerificationFailed
 from core.types import Chunk, Page
-from vector_db.chunk_store import write_chunks
+from vector_db.chunk_store import BookRows, ChunkStore, ChunkWriter
+from vector_db.files import CHROMA, CHUNKS, EMBEDDINGS, LEXICAL, REPORT, checksums
 from vector_db.layout import IN_USE, KnowledgeBaseFolder
-from vector_db.manifest import MANIFEST, BookRecord, EmbeddingRecord, FailureRecord, Manifest
+from vector_db.manifest import MANIFEST, BookRecord, EmbeddingRecord, FailureRecord, Manifest, read_manifest
+from vector_db.verify import verify_in_new_process
 
-CHUNKS, EMBEDDINGS, LEXICAL, CHROMA = "chunks.sqlite", "embeddings.npy", "lexical", "chroma"
+if TYPE_CHECKING:
+    from vector_db.lexical import StoredTerms, TermTable
+
+# A copied vector index pays while most of it stays, and while few of its places are left from deletions.
+_LEAST_KEPT, _MOST_TOMBSTONES = 0.5, 0.25
+Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +34,27 @@ class BookContent:
     record: BookRecord
     chunks: Sequence[Chunk]
     pages: Sequence[tuple[Page, str]]
-    vectors: NDArray[np.float32] | None
+    vectors: Vectors | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBook:
+    """A book whose passages are those of the generation before; its record may say other things of it."""
+
+    record: BookRecord
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationHeader:
-    """What the manifest says besides the books."""
+    """What the manifest says besides the books. report: what the rebuild did with each file, as JSON."""
 
     source_dir: str
     embedding: EmbeddingRecord
     fingerprint: str
-    failures: tuple[FailureRecord, ...]
-    unread: tuple[str, ...]
+    failures: tuple[FailureRecord, ...] = ()
+    unread: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    report: str = "{}"
 
 
 def heading_of(title: str, path: Sequence[str]) -> str:
@@ -47,82 +62,155 @@ def heading_of(title: str, path: Sequence[str]) -> str:
     return " > ".join(dict.fromkeys((title, *path)))
 
 
-def write_generation(target: KnowledgeBaseFolder, header: GenerationHeader, books: Sequence[BookContent]) -> Manifest:
+def write_generation(
+    target: KnowledgeBaseFolder,
+    header: GenerationHeader,
+    books: Sequence[BookContent | KeptBook],
+    base: Path | None = None,
+) -> Manifest:
     """Write, verify and publish; the served generation is untouched until the last step.
 
-    Only while `target.building()` is held. Raises GenerationCorrupt when verification fails.
+    base: folder of the generation before, from which the kept books are copied. Only while `target.building()` is
+    held. Raises VerificationFailed, or StorageError when the disk is full or cannot be written.
     """
-    folder = target.new_folder()
-    vectors = _write_data(folder, header.embedding.dimension, books)
-    manifest = Manifest(
-        id=folder.stem,
-        kb=target.kb,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        source_dir=header.source_dir,
-        embedding=header.embedding,
-        fingerprint=header.fingerprint,
-        books=tuple(book.record for book in books),
-        failures=header.failures,
-        unread=header.unread,
-        chunks=sum(len(book.chunks) for book in books),
-        vectors=len(vectors),
-        files=_checksums(folder),
-    )
-    (folder / IN_USE).touch()
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-    _verify_in_new_process(folder)
-    target.publish(folder)
-    target.remove_old()
+    folder: Path | None = None
+    try:
+        folder = target.new_folder()
+        manifest = _Build(folder, target, header, books, base).run()
+        target.publish(folder)
+        target.remove_old(manifest.id, manifest.parent)
+    except (KebenError, OSError, sqlite3.Error) as error:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, KebenError):
+            raise
+        raise StorageError(f"the knowledge base '{target.kb}' cannot be written: {error}", mend=FREE_SPACE) from error
     return manifest
 
 
-def _write_data(folder: Path, dimension: int, books: Sequence[BookContent]) -> NDArray[np.float32]:
-    # Imported here: a rebuild that finds nothing changed need not wait seconds for the index libraries.
-    from vector_db.dense import write_dense
-    from vector_db.lexical import index_terms, write_lexical
+@dataclass(slots=True)
+class _Build:
+    folder: Path
+    target: KnowledgeBaseFolder
+    header: GenerationHeader
+    books: Sequence[BookContent | KeptBook]
+    base: Path | None
+    fresh_ids: list[str] = field(default_factory=list)
+    fresh_rows: list[int] = field(default_factory=list)
 
-    rows: list[tuple[Chunk, int | None]] = []
-    parts: list[NDArray[np.float32]] = [np.zeros((0, dimension), dtype=np.float32)]
-    terms: list[list[str]] = []
-    count = 0
-    for book in books:
-        for chunk in book.chunks:
-            terms.append(index_terms(heading_of(book.record.title, chunk.heading_path), chunk.text))
-            rows.append((chunk, None if book.vectors is None else count))
-            count += book.vectors is not None
-        if book.vectors is not None:
-            parts.append(book.vectors)
-    vectors = np.concatenate(parts)
-    write_chunks(folder / CHUNKS, rows, ((book.record.id, book.pages) for book in books))
-    np.save(folder / EMBEDDINGS, vectors)
-    write_lexical(folder / LEXICAL, terms)
-    write_dense(folder / CHROMA, [chunk.id for chunk, row in rows if row is not None], vectors)
-    return vectors
+    def run(self) -> Manifest:
+        """All files, the manifest last, and the check."""
+        vectors = self._write_data()
+        (self.folder / REPORT).write_text(self.header.report, encoding="utf-8")
+        (self.folder / IN_USE).touch()
+        tombstones = self._write_dense(vectors)
+        manifest = self._write_manifest(vectors, tombstones or 0)
+        try:
+            verify_in_new_process(self.folder)
+        except VerificationFailed:
+            if tombstones is None:
+                raise
+            # The copied index does not find enough: made anew, it does.
+            shutil.rmtree(self.folder / CHROMA)
+            self._write_whole_dense(vectors)
+            manifest = self._write_manifest(vectors, 0)
+            verify_in_new_process(self.folder)
+        return manifest
 
+    def _write_data(self) -> Vectors:
+        """Chunks, vectors and keyword index; the vectors are those on disk."""
+        # Imported here: a rebuild that finds nothing changed need not wait for the index libraries.
+        from vector_db.lexical import StoredTerms, TermTable, write_lexical
 
-def _checksums(folder: Path) -> dict[str, str]:
-    """SHA-256 of everything but Chroma's folder, which its own client writes to when opened."""
-    files = [folder / CHUNKS, folder / EMBEDDINGS, *sorted((folder / LEXICAL).rglob("*"))]
-    return {path.relative_to(folder).as_posix(): sha256(path) for path in files if path.is_file()}
+        kept = [book for book in self.books if isinstance(book, KeptBook)]
+        stored = StoredTerms(self.base / LEXICAL) if self.base and kept else None
+        terms, copied, added = TermTable(), list[tuple[slice, slice]](), list[tuple[slice, Vectors]]()
+        with ChunkWriter(self.folder / CHUNKS, self.base / CHUNKS if self.base and kept else None) as writer:
+            for book in self.books:
+                if isinstance(book, KeptBook):
+                    copied.append(self._copy(book, writer, stored, terms))
+                    continue
+                place = self._add(book, writer, terms)
+                if book.vectors is not None:
+                    added.append((place.vector_rows, book.vectors))
+                    self.fresh_ids += [chunk.id for chunk in book.chunks]
+                    self.fresh_rows += range(place.vector_rows.start, place.vector_rows.stop)
+        write_lexical(self.folder / LEXICAL, terms)
+        return self._write_vectors(copied, added)
 
+    def _add(self, book: BookContent, writer: ChunkWriter, terms: "TermTable") -> BookRows:
+        from vector_db.lexical import index_terms
 
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        title = book.record.title
+        terms.add(index_terms(heading_of(title, chunk.heading_path), chunk.text) for chunk in book.chunks)
+        return writer.add(book.record.id, book.chunks, book.pages, with_vectors=book.vectors is not None)
 
+    def _copy(
+        self, book: KeptBook, writer: ChunkWriter, stored: "StoredTerms | None", terms: "TermTable"
+    ) -> tuple[slice, slice]:
+        assert stored is not None, "a kept book needs the generation that holds it"
+        then, now = writer.copy(book.record.id)
+        terms.copy(stored, then.rows)
+        return then.vector_rows, now.vector_rows
 
-def _verify_in_new_process(folder: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "vector_db.verify", str(folder.resolve())],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        words = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-        raise GenerationCorrupt(
-            f"the new generation failed its check and was not published: {words[-1]}",
-            mend="the old one is still served; look at the disk's free space, then run again",
+    def _write_vectors(self, copied: list[tuple[slice, slice]], added: list[tuple[slice, Vectors]]) -> Vectors:
+        count = max((now.stop for _, now in copied), default=0)
+        count = max([count, *(rows.stop for rows, _ in added)])
+        # A mapping writes to the disk as it goes, so that memory does not grow with the library.
+        shape = (count, self.header.embedding.dimension)
+        if not count:
+            np.save(self.folder / EMBEDDINGS, np.zeros(shape, dtype=np.float32))
+            return np.zeros(shape, dtype=np.float32)
+        vectors = np.lib.format.open_memmap(self.folder / EMBEDDINGS, mode="w+", dtype=np.float32, shape=shape)
+        if copied and self.base:
+            before = np.load(self.base / EMBEDDINGS, mmap_mode="r")
+            for then, now in copied:
+                vectors[now] = before[then]
+        for rows, values in added:
+            vectors[rows] = values
+        vectors.flush()
+        return vectors
+
+    def _write_dense(self, vectors: Vectors) -> int | None:
+        """The vector index; the tombstones of a copied one, None for one that was made anew."""
+        from vector_db.dense import update_dense
+
+        if self.base is not None and len(vectors) - len(self.fresh_ids) >= _LEAST_KEPT * max(len(vectors), 1):
+            kept = {book.record.id for book in self.books if isinstance(book, KeptBook)}
+            before = [id_ for book_id, id_ in ChunkStore(self.base / CHUNKS).with_vectors() if book_id not in kept]
+            gone = sorted(set(before) - set(self.fresh_ids))
+            tombstones = read_manifest(self.base).tombstones + len(gone)
+            if tombstones <= _MOST_TOMBSTONES * max(len(vectors), 1):
+                fresh = vectors[self.fresh_rows]
+                update_dense(self.base / CHROMA, self.folder / CHROMA, gone, self.fresh_ids, fresh)
+                return tombstones
+        self._write_whole_dense(vectors)
+        return None
+
+    def _write_whole_dense(self, vectors: Vectors) -> None:
+        from vector_db.dense import write_dense
+
+        ids = [id_ for _, id_ in ChunkStore(self.folder / CHUNKS).with_vectors()]
+        write_dense(self.folder / CHROMA, ids, vectors)
+
+    def _write_manifest(self, vectors: Vectors, tombstones: int) -> Manifest:
+        header = self.header
+        manifest = Manifest(
+            id=self.folder.stem,
+            kb=self.target.kb,
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            source_dir=header.source_dir,
+            embedding=header.embedding,
+            fingerprint=header.fingerprint,
+            books=tuple(book.record for book in self.books),
+            failures=header.failures,
+            unread=header.unread,
+            removed=header.removed,
+            parent=self.base.name if self.base else self.target.current_id(),
+            chunks=sum(book.record.chunks for book in self.books),
+            vectors=len(vectors),
+            tombstones=tombstones,
+            files=checksums(self.folder),
         )
+        (self.folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+        return manifest

@@ -197,7 +197,7 @@ def test_a_rebuild_with_a_bad_file_ends_with_3_and_serves_the_rest(keben: Keben,
     built = keben("rebuild", "--source", str(books))
     assert built.code == 3
     assert "failed: broken.pdf: " in built.out and "default: published, 1 passages" in built.out
-    assert "failed: broken.pdf" in built.err and "indexed: physics.md (1 passages)" in built.err
+    assert "failed: broken.pdf" in built.err and "indexed: physics.md (1 pages, 1 passages; file 2 of 2)" in built.err
     assert "failed: broken.pdf: " in keben("status").out
     assert "单位质量" in keben("ask", "什么是比热容？").out
 
@@ -223,3 +223,20 @@ def test_the_command_works_as_a_process(library_settings: Settings, tmp_path: Pa
     assert json.loads(done.stdout)["answer"].startswith("死锁是指")
     assert "死锁是指" in done.stdout.decode("utf-8")
     assert done.stderr == b""
+
+
+def test_a_library_is_looked_after_from_the_terminal(keben: Keben, books: Path) -> None:
+    keben("rebuild", "--source", str(books))
+    (books / "light.md").write_text("# 光学\n\n## 反射\n\n反射角等于入射角。\n", encoding="utf-8")
+    planned = keben("rebuild", "--dry-run", "--source", str(books))
+    assert planned.code == 0 and "a dry run, nothing was changed" in planned.out and "new" in planned.out
+    assert keben("rebuild", "--only", "light.md", "--json").json()["published"]
+    assert "light.md" in keben("report").out
+    assert {file["source"] for file in keben("report", "--json").json()} == {"light.md", "physics.md"}
+    whole = keben("verify", "--json").json()
+    assert (whole["books"], whole["passages"]) == (2, 2)
+    back = keben("rollback", "--json").json()
+    assert back["instead_of"] == whole["generation"] and keben("verify", "--json").json()["books"] == 1
+    wrong = keben("rebuild", "--only", "heat.md")
+    assert wrong.code == 2 and "heat.md" in wrong.err and "light.md" in wrong.err
+    assert keben("rebuild", "--watch", "--dry-run").code == 2

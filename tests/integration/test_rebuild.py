@@ -8,25 +8,27 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from core.errors import ConfigError, GenerationCorrupt, ModelError, NothingIndexed, SourceError
+from core.errors import ConfigError, ModelError, NothingIndexed, SourceError, VerificationFailed
 from core.settings import PROJECT, EmbeddingSettings, IngestSettings, RetrievalSettings, Settings
-from core.types import ExtractedBook
-from ingest import job
-from ingest.rebuild import fingerprint, rebuild
+from core.types import Chunk, ExtractedBook
+from ingest import job, split
+from ingest.rebuild import Request, fingerprint, rebuild
 from ingest.report import FileReport, RebuildReport
 from rag.retrieve import Retriever
 from vector_db.embedder import SentenceEmbedder
+from vector_db.files import CHUNKS, EMBEDDINGS, sha256
 from vector_db.layout import CURRENT, KnowledgeBaseFolder, knowledge_bases
 from vector_db.library import open_knowledge_base
 from vector_db.manifest import Manifest, read_manifest
 from vector_db.reader import Generation
-from vector_db.writer import CHUNKS, EMBEDDINGS, sha256
+from vector_db.verify import verify_generation
 
 ALL = {"databases.md", "networks.html", "os.md"}
 CONDITIONS = "死锁的四个必要条件是什么？"
@@ -374,7 +376,7 @@ def test_a_forced_rebuild_parses_everything_again_and_keeps_a_broken_book(course
     rebuild(course, "default")
     before = current(course)
     parsed.clear()
-    report = rebuild(course, "default", force=True)
+    report = rebuild(course, "default", Request(force=True))
     assert sorted(parsed) == sorted(ALL | {"bad.docx"})
     assert report.published and current(course) != before
     assert statuses(report) == {
@@ -454,7 +456,7 @@ def test_an_emptied_folder_leaves_what_is_served_alone(course: Settings) -> None
 
 def test_a_missing_folder_is_an_error_that_names_it(settings: Settings) -> None:
     with pytest.raises(SourceError, match="no-such-folder") as caught:
-        rebuild(settings, "default", settings.source_dir / "no-such-folder")
+        rebuild(settings, "default", Request(settings.source_dir / "no-such-folder"))
     assert "--source" in caught.value.mend
 
 
@@ -478,14 +480,14 @@ def test_a_folder_that_is_named_wins_over_the_last_one(course: Settings, tmp_pat
     other = tmp_path / "other"
     other.mkdir()
     shutil.copy(course.source_dir / "os.md", other)
-    report = rebuild(course, "default", other)
+    report = rebuild(course, "default", Request(other))
     assert statuses(report) == {"os.md": "unchanged", "databases.md": "removed", "networks.html": "removed"}
     assert manifest_of(course).source_dir == str(other.resolve())
 
 
 def test_an_impossible_name_is_refused_before_anything_is_made(settings: Settings) -> None:
     with pytest.raises(ConfigError, match=r"\.\./outside"):
-        rebuild(settings, "../outside", settings.source_dir)
+        rebuild(settings, "../outside", Request(settings.source_dir))
     assert list(settings.data_dir.iterdir()) == [] and not (settings.data_dir.parent / "outside").exists()
 
 
@@ -521,21 +523,20 @@ def test_an_embedder_that_is_not_there_leaves_what_is_served_alone(course: Setti
 # Damage to what is served
 
 
-def test_a_generation_that_fails_its_check_is_not_published_and_force_mends_it(course: Settings) -> None:
-    # The reused text of os.md no longer fits its pages; only the check in the other process can see that.
+def test_a_generation_that_fails_its_check_is_not_published(course: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     before = current(course)
-    store = KnowledgeBaseFolder(course.data_dir, "default").current() / CHUNKS
-    data = store.read_bytes()
-    assert data.count("银行家算法在分配".encode()) >= 2
-    store.write_bytes(data.replace("银行家算法在分配".encode(), "银行家算法在分派".encode(), 1))
-    catalogue(course, subject="Computer Science")
-    with pytest.raises(GenerationCorrupt, match=r"failed its check and was not published.*not the text at its offsets"):
+    with (course.source_dir / "os.md").open("a", encoding="utf-8") as book:
+        book.write("\n## 管程\n\n管程由共享数据和对数据的一组操作组成。\n")
+
+    cut = split.split_book
+
+    def shifted(*args: Any) -> list[Chunk]:
+        return [replace(chunk, start=chunk.start + 1) for chunk in cut(*args)]
+
+    monkeypatch.setattr(split, "split_book", shifted)
+    with pytest.raises(VerificationFailed, match=r"failed its check: .*not the text at its offsets"):
         rebuild(course, "default")
     assert current(course) == before
-    cut_vectors(store.parent)
-    report = rebuild(course, "default", force=True)
-    assert report.published and statuses(report) == dict.fromkeys(ALL, "indexed")
-    assert found(course, CONDITIONS)[0][0] == "os.md"
     assert sorted(path.name for path in (course.data_dir / "default").rglob("*.tmp")) == []
 
 
@@ -552,24 +553,42 @@ def lose_chunks(generation: Path) -> None:
     (generation / CHUNKS).unlink()
 
 
+def change_a_passage(generation: Path) -> None:
+    data = (generation / CHUNKS).read_bytes()
+    (generation / CHUNKS).write_bytes(data.replace("银行家算法在分配".encode(), "银行家算法在分派".encode(), 1))
+
+
 def spoil_manifest(generation: Path) -> None:
     (generation / "manifest.json").write_text("{", encoding="utf-8")
 
 
-@pytest.mark.parametrize("damage", [cut_vectors, empty_vectors, lose_chunks, spoil_manifest])
-def test_a_damaged_generation_is_refused_with_the_command_that_mends_it(
-    course: Settings, damage: Callable[[Path], None]
-) -> None:
+@pytest.mark.parametrize("damage", [cut_vectors, empty_vectors, lose_chunks, change_a_passage, spoil_manifest])
+def test_a_damaged_generation_is_made_anew_by_a_plain_rebuild(course: Settings, damage: Callable[[Path], None]) -> None:
+    before = current(course)
     damage(KnowledgeBaseFolder(course.data_dir, "default").current())
-    with pytest.raises(GenerationCorrupt) as caught:
-        rebuild(course, "default")
-    assert "keben rebuild --force" in caught.value.mend
+    report = rebuild(course, "default")
+    assert report.published and report.generation != before and statuses(report) == dict.fromkeys(ALL, "indexed")
+    verify_generation(KnowledgeBaseFolder(course.data_dir, "default").current())
+    assert found(course, CONDITIONS)[0][0] == "os.md"
+
+
+def test_after_damage_a_broken_book_keeps_the_passages_of_the_generation_before(course: Settings) -> None:
+    older = current(course)
+    catalogue(course, subject="Computer Science")
+    rebuild(course, "default")
+    lose_chunks(KnowledgeBaseFolder(course.data_dir, "default").current())
+    (course.source_dir / "os.md").write_bytes(b"")
+    report = rebuild(course, "default")
+    assert report.published and statuses(report) == {**dict.fromkeys(ALL, "unchanged"), "os.md": "stale"}
+    assert manifest_of(course).parent == older
+    assert found(course, CONDITIONS)[0][0] == "os.md"
 
 
 def test_a_pointer_to_a_lost_generation_is_mended_by_a_plain_rebuild(course: Settings) -> None:
     (course.data_dir / "default" / CURRENT).write_text("lost\n", encoding="ascii")
     report = rebuild(course, "default")
-    assert report.published and statuses(report) == dict.fromkeys(ALL, "indexed")
+    # The lost one was made from the generation before, which is still there.
+    assert report.published and statuses(report) == dict.fromkeys(ALL, "unchanged")
     assert found(course, CONDITIONS)[0][0] == "os.md"
 
 
@@ -586,15 +605,26 @@ def test_progress_is_told_of_every_file(course: Settings) -> None:
     told: list[object] = []
 
     class Told:
-        def start(self, files: int) -> None:
-            told.append(files)
+        def start(self, files: int, size: int) -> None:
+            told.append((files, size))
 
-        def file(self, report: FileReport) -> None:
-            told.append((report.source, report.status))
+        def file(self, report: FileReport, size: int) -> None:
+            told.append((report.source, report.status, size))
+
+        def embedded(self, passages: int, left: int) -> None:
+            told.append((passages, left))
 
         def stage(self, name: str) -> None:
             told.append(name)
 
+    sizes = {source: (course.source_dir / source).stat().st_size for source in sorted(ALL)}
     catalogue(course, subject="Computer Science")
     rebuild(course, "default", progress=Told())
-    assert told == [3, *((source, "unchanged") for source in sorted(ALL)), "write the index"]
+    looked = [(source, "unchanged", size) for source, size in sizes.items()]
+    assert told == [(3, sum(sizes.values())), *looked, "write the index"]
+    told.clear()
+    with (course.source_dir / "databases.md").open("a", encoding="utf-8") as book:
+        book.write("\n## Locks\n\nTwo-phase locking first acquires locks, then releases them.\n")
+    rebuild(course, "default", progress=Told())
+    # The passages of the old text have their vectors: only the new one is embedded.
+    assert [event for event in told if isinstance(event, tuple) and len(event) == 2][1:] == [(0, 1), (1, 0)]

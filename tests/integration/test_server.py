@@ -19,7 +19,7 @@ from fakes import serving
 from fastapi.testclient import TestClient
 
 from core.settings import PROJECT, ServerSettings, Settings
-from ingest.rebuild import rebuild
+from ingest.rebuild import Request, rebuild
 from server.app import create_app
 from server.service import Startup
 
@@ -77,7 +77,7 @@ def test_a_new_knowledge_base_is_served_without_a_restart(live: Settings, tmp_pa
     (folder / "physics.md").write_text(PHYSICS, encoding="utf-8")
     with serving(live) as client:
         assert client.post("/ask", json={"question": "什么是比热容？", "kb": "physics"}).status_code == 404
-        rebuild(live, "physics", folder)
+        rebuild(live, "physics", Request(folder))
         eventually(lambda: [base["name"] for base in client.get("/kbs").json()["kbs"]] == ["default", "physics"])
         answer = ask(client, "什么是比热容？", kb="physics")
         assert (answer["kb"], answer["citations"][0]["source"]) == ("physics", "physics.md")

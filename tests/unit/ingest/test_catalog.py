@@ -37,7 +37,7 @@ def test_entries_are_applied_and_the_others_keep_their_own_title(tmp_path: Path)
     books, unknown = find_books(folder_of(tmp_path, "b.md", "网络/a.html", "c.txt", catalog=catalog))
     assert names(books) == ["b.md", "c.txt", "网络/a.html"]
     assert unknown == []
-    first, second, third = (file.book(extracted("All in English.", title="Own title")) for file in books)
+    first, second, third = (file.describe("Own title", "en") for file in books)
     assert (first.title, first.subject, first.language, first.edition) == ("操作系统", "计算机", "zh", "4")
     assert (second.title, second.subject, second.language, second.edition) == ("Own title", "Own title", "en", "")
     assert (third.title, third.subject, third.language) == ("Own title", "网络", "en")
@@ -45,7 +45,7 @@ def test_entries_are_applied_and_the_others_keep_their_own_title(tmp_path: Path)
 
 def test_a_book_without_any_title_has_the_name_of_its_file(tmp_path: Path) -> None:
     books, _ = find_books(folder_of(tmp_path, "计算机网络.md"))
-    book = books[0].book(extracted())
+    book = books[0].describe(None, "zh")
     assert (book.title, book.language, book.source) == ("计算机网络", "zh", "计算机网络.md")
 
 

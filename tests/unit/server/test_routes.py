@@ -173,13 +173,13 @@ def test_the_knowledge_bases_are_listed_with_their_books(client: TestClient) -> 
 
 def test_a_ready_server_says_so(client: TestClient) -> None:
     assert (client.get("/healthz").status_code, client.get("/healthz").json()) == (200, {"status": "ok"})
-    assert (client.get("/readyz").status_code, client.get("/readyz").json()) == (200, {"status": "ok"})
+    assert (client.get("/readyz").status_code, client.get("/readyz").json()) == (200, {"status": "ok", "problems": {}})
 
 
 def test_a_server_that_is_still_loading_is_alive_but_not_ready(starting: TestClient) -> None:
     assert starting.get("/healthz").json() == {"status": "ok"}
     response = starting.get("/readyz")
-    assert (response.status_code, response.json()) == (503, {"status": "starting"})
+    assert (response.status_code, response.json()) == (503, {"status": "starting", "problems": {}})
     for asked in (starting.post("/ask", json={"question": "什么是死锁？"}), starting.get("/kbs")):
         assert asked.status_code == 503
         assert "still being loaded" in problem_of(asked)["detail"]

@@ -5,13 +5,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_books import small_book
 
 from core.errors import GenerationCorrupt
 from core.types import BlockKind, Chunk, Page, Span
-from vector_db.chunk_store import ChunkStore, write_chunks
+from vector_db.chunk_store import ChunkStore, ChunkWriter
 
 # Chinese, Latin, formulas, quotes that SQL or JSON might trip over, NUL, characters beyond the first plane.
 TEXT = st.text(
@@ -32,41 +32,55 @@ SPANS = st.builds(
     continues=st.booleans(),
 )
 CHUNKS = st.lists(
-    st.tuples(
-        st.builds(
-            Chunk,
-            id=st.uuids().map(str),
-            book_id=st.sampled_from(["操作系统", "databases"]),
-            ordinal=st.integers(0, 10**6),
-            part=st.integers(0, 10**4),
-            heading_path=st.lists(TEXT, max_size=4).map(tuple),
-            page=NUMBER,
-            page_label=LABEL,
-            start=st.integers(0, 10**7),
-            end=st.integers(0, 10**7),
-            text=TEXT,
-            spans=st.lists(SPANS, max_size=3).map(tuple),
-        ),
-        st.one_of(st.none(), st.integers(0, 10**6)),
+    st.builds(
+        Chunk,
+        id=st.uuids().map(str),
+        book_id=st.sampled_from(["操作系统", "databases"]),
+        ordinal=st.integers(0, 10**6),
+        part=st.integers(0, 10**4),
+        heading_path=st.lists(TEXT, max_size=4).map(tuple),
+        page=NUMBER,
+        page_label=LABEL,
+        start=st.integers(0, 10**7),
+        end=st.integers(0, 10**7),
+        text=TEXT,
+        spans=st.lists(SPANS, max_size=3).map(tuple),
     ),
     max_size=6,
-    unique_by=lambda row: row[0].id,
+    unique_by=lambda chunk: chunk.id,
 )
 
 
-@given(rows=CHUNKS)
-def test_chunks_come_back_as_they_were(rows: list[tuple[Chunk, int | None]]) -> None:
+BOOKS = {"操作系统": True, "databases": False}
+
+
+@settings(deadline=None)
+@given(chunks=CHUNKS)
+def test_chunks_come_back_as_they_were_also_from_a_copy(chunks: list[Chunk]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "chunks.sqlite")
-        write_chunks(path, rows, [])
-        store = ChunkStore(path)
-        assert store.ids() == [chunk.id for chunk, _ in rows]
-        assert store.get([chunk.id for chunk, _ in rows]) == [chunk for chunk, _ in rows]
-        for book in ("操作系统", "databases"):
-            wanted = [row for row in rows if row[0].book_id == book]
-            found = store.of_book(book)
-            assert [chunk.ordinal for chunk, _ in found] == sorted(chunk.ordinal for chunk, _ in wanted)
-            assert sorted(found, key=lambda row: row[0].id) == sorted(wanted, key=lambda row: row[0].id)
+        path, copy = Path(folder, "chunks.sqlite"), Path(folder, "copy.sqlite")
+        wanted = {book: [chunk for chunk in chunks if chunk.book_id == book] for book in BOOKS}
+        with ChunkWriter(path) as writer:
+            for book, with_vectors in BOOKS.items():
+                writer.add(book, wanted[book], [], with_vectors=with_vectors)
+        with ChunkWriter(copy, path) as writer:
+            # In the other order: every row and every vector moves.
+            moved = {book: writer.copy(book) for book in reversed(BOOKS)}
+        store, copied = ChunkStore(path), ChunkStore(copy)
+        assert store.ids() == [chunk.id for book in BOOKS for chunk in wanted[book]]
+        assert copied.ids() == [chunk.id for book in reversed(BOOKS) for chunk in wanted[book]]
+        for book, with_vectors in BOOKS.items():
+            then, now = moved[book]
+            count = len(wanted[book])
+            assert (then.chunks, now.chunks) == (count, count)
+            assert then.vectors == now.vectors == (count if with_vectors else 0)
+            for kept, place in ((store, then), (copied, now)):
+                assert kept.get([chunk.id for chunk in wanted[book]]) == wanted[book]
+                first = place.vector_rows.start
+                vectors = {c.id: first + at if with_vectors else None for at, c in enumerate(wanted[book])}
+                found = kept.of_book(book)
+                assert {chunk.id: row for chunk, row in found} == vectors
+                assert [c.ordinal for c, _ in found] == sorted(c.ordinal for c in wanted[book])
 
 
 @given(texts=st.lists(st.tuples(NUMBER, LABEL, TEXT), max_size=8))
@@ -78,14 +92,21 @@ def test_pages_come_back_as_they_were(texts: list[tuple[int | None, str | None, 
         start += len(text)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "chunks.sqlite")
-        write_chunks(path, [], [("操作系统", pages), ("other", [(Page(1, None, 0, 3), "abc")])])
+        with ChunkWriter(path) as writer:
+            writer.add("操作系统", [], pages, with_vectors=False)
+            writer.add("other", [], [(Page(1, None, 0, 3), "abc")], with_vectors=False)
+        with ChunkWriter(Path(folder, "copy.sqlite"), path) as writer:
+            writer.copy("操作系统")
         assert ChunkStore(path).pages("操作系统") == pages
+        assert ChunkStore(Path(folder, "copy.sqlite")).pages("操作系统") == pages
+        assert ChunkStore(Path(folder, "copy.sqlite")).pages("other") == []
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> ChunkStore:
     book = small_book("os", ["进程", "线程", "死锁", "银行家算法"])
-    write_chunks(tmp_path / "chunks.sqlite", [(chunk, None) for chunk in book.chunks], [("os", book.pages)])
+    with ChunkWriter(tmp_path / "chunks.sqlite") as writer:
+        writer.add("os", book.chunks, book.pages, with_vectors=False)
     return ChunkStore(tmp_path / "chunks.sqlite")
 
 
@@ -102,7 +123,12 @@ def test_books_and_pages_that_are_not_there_are_empty(store: ChunkStore) -> None
 def test_a_folder_with_signs_of_a_url_in_its_name_is_no_obstacle(tmp_path: Path) -> None:
     folder = tmp_path / "课本 100%?mode=rw#1"
     folder.mkdir()
-    write_chunks(folder / "chunks.sqlite", [(small_book("os", ["进程"]).chunks[0], None)], [])
+    for name, base in (("base.sqlite", None), ("chunks.sqlite", folder / "base.sqlite")):
+        with ChunkWriter(folder / name, base) as writer:
+            if base:
+                writer.copy("os")
+            else:
+                writer.add("os", small_book("os", ["进程"]).chunks, [], with_vectors=False)
     assert ChunkStore(folder / "chunks.sqlite").ids() == ["os-1"]
 
 
@@ -113,8 +139,8 @@ def test_reading_leaves_no_file_behind(store: ChunkStore, tmp_path: Path) -> Non
 
 def test_the_same_id_twice_is_refused(tmp_path: Path) -> None:
     chunk = small_book("os", ["进程"]).chunks[0]
-    with pytest.raises(sqlite3.IntegrityError):
-        write_chunks(tmp_path / "chunks.sqlite", [(chunk, None), (chunk, None)], [])
+    with pytest.raises(sqlite3.IntegrityError), ChunkWriter(tmp_path / "chunks.sqlite") as writer:
+        writer.add("os", [chunk, chunk], [], with_vectors=False)
 
 
 def test_a_missing_file_is_corrupt(tmp_path: Path) -> None:

@@ -163,32 +163,33 @@ def test_the_right_to_build_is_given_back_after_an_error(target: KnowledgeBaseFo
     publish(target)
 
 
-def test_only_the_served_and_the_previous_generation_are_kept(target: KnowledgeBaseFolder) -> None:
+def test_only_the_served_generation_and_those_to_keep_are_kept(target: KnowledgeBaseFolder) -> None:
     names = [publish(target).name for _ in range(4)]
-    target.remove_old()
-    assert target.finished() == names[-2:]
+    target.remove_old(names[1], None)
+    assert target.finished() == [names[1], names[3]]
 
 
 def test_a_generation_that_is_read_is_kept_until_it_is_let_go(target: KnowledgeBaseFolder) -> None:
-    names = [publish(target).name for _ in range(4)]
+    names = [publish(target).name for _ in range(3)]
     with reading(target.generations / names[0]):
         target.remove_old()
-        assert target.finished() == [names[0], *names[-2:]]
+        assert target.finished() == [names[0], names[2]]
     target.remove_old()
-    assert target.finished() == names[-2:]
+    assert target.finished() == [names[2]]
 
 
-def test_the_served_generation_is_kept_after_a_rollback(target: KnowledgeBaseFolder) -> None:
-    names = [publish(target).name for _ in range(4)]
-    (target.folder / CURRENT).write_text(names[0], encoding="ascii")
-    target.remove_old()
-    assert target.finished() == [names[0], *names[-2:]]
+def test_the_served_generation_is_kept_after_a_switch_back(target: KnowledgeBaseFolder) -> None:
+    names = [publish(target).name for _ in range(3)]
+    with target.building():
+        target.switch(names[0])
+    target.remove_old(names[2])
+    assert target.current().name == names[0] and target.finished() == [names[0], names[2]]
 
 
 def test_a_half_deleted_generation_is_deleted_the_next_time(target: KnowledgeBaseFolder) -> None:
     names = [publish(target).name for _ in range(3)]
     (target.generations / names[0] / IN_USE).unlink()
-    target.remove_old()
+    target.remove_old(names[1])
     assert target.finished() == names[1:]
 
 

@@ -1,13 +1,17 @@
 """The keyword index on disk."""
 
 import shutil
+import tempfile
 from pathlib import Path
 
+import bm25s
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.errors import GenerationCorrupt
-from vector_db.lexical import LexicalIndex, write_lexical
+from vector_db.lexical import LexicalIndex, StoredTerms, TermTable, write_lexical
 from vector_db.tokenizer import tokens
 
 DOCUMENTS = [
@@ -18,10 +22,16 @@ DOCUMENTS = [
 ]
 
 
+def table(documents: list[list[str]]) -> TermTable:
+    terms = TermTable()
+    terms.add(documents)
+    return terms
+
+
 @pytest.fixture(scope="module")
 def index_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lexical")
-    write_lexical(folder, [tokens(document) for document in DOCUMENTS])
+    write_lexical(folder, table([tokens(document) for document in DOCUMENTS]))
     return folder
 
 
@@ -63,7 +73,7 @@ def test_rarer_terms_weigh_more_and_unknown_ones_most(index: LexicalIndex) -> No
 
 
 def test_a_term_counts_once_a_document_for_its_rarity(tmp_path: Path) -> None:
-    write_lexical(tmp_path, [["a", "a", "a", "b"], ["c"]])
+    write_lexical(tmp_path, table([["a", "a", "a", "b"], ["c"]]))
     index = LexicalIndex(tmp_path, 2)
     assert index.idf("a") == index.idf("b") == index.idf("c")
 
@@ -81,10 +91,37 @@ def test_the_large_files_are_mapped_not_read(index: LexicalIndex, index_folder: 
         assert str(index_folder / name) in mapped
 
 
-@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 def test_documents_without_terms_can_be_indexed(tmp_path: Path) -> None:
-    write_lexical(tmp_path, [[], []])
+    write_lexical(tmp_path, table([[], []]))
     assert LexicalIndex(tmp_path, 2).scores(["a"]).tolist() == [0, 0]
+
+
+@given(documents=st.lists(st.lists(st.sampled_from("甲乙丙丁abc"), max_size=9), min_size=1, max_size=9))
+def test_the_scores_are_those_of_the_library(documents: list[list[str]]) -> None:
+    if not any(documents):
+        return
+    usual = bm25s.BM25(method="lucene", k1=0.9, b=0.4)
+    usual.index(documents, show_progress=False)
+    with tempfile.TemporaryDirectory() as folder:
+        write_lexical(Path(folder), table(documents))
+        ours = LexicalIndex(Path(folder), len(documents))
+        for term in {term for document in documents for term in document}:
+            assert ours.scores([term]) == pytest.approx(usual.get_scores([term]), abs=1e-5)
+
+
+def test_copied_chunks_score_as_if_they_were_cut_again_and_other_words_are_left_behind(
+    index_folder: Path, tmp_path: Path
+) -> None:
+    terms = TermTable()
+    terms.add([tokens("新的一章：银行家算法")])
+    terms.copy(StoredTerms(index_folder), slice(1, 3))
+    write_lexical(tmp_path / "copied", terms)
+    documents = ["新的一章：银行家算法", *DOCUMENTS[1:3]]
+    write_lexical(tmp_path / "made", table([tokens(document) for document in documents]))
+    copied, made = LexicalIndex(tmp_path / "copied", 3), LexicalIndex(tmp_path / "made", 3)
+    for question in ("线程共享什么", "死锁的条件", "银行家算法"):
+        assert copied.scores(tokens(question)).tolist() == made.scores(tokens(question)).tolist()
+    assert "transact" not in terms.vocabulary and "死锁" in terms.vocabulary
 
 
 FILES = [

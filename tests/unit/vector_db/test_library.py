@@ -9,9 +9,9 @@ import pytest
 from core.errors import GenerationCorrupt, IndexMismatch, KnowledgeBaseMissing
 from core.settings import EmbeddingSettings, Settings
 from vector_db.embedder import model_folder
+from vector_db.files import CHUNKS
 from vector_db.layout import KnowledgeBaseFolder
 from vector_db.library import Library, open_knowledge_base
-from vector_db.writer import CHUNKS
 
 Add = Callable[[str], Path]
 
@@ -59,7 +59,7 @@ def test_refresh_opens_what_was_published_later(settings: Settings, add: Add) ->
     add("physics")
     assert library.names() == ["default"]
     library.refresh()
-    assert library.names() == ["default", "physics"] and library.errors == {}
+    assert library.names() == ["default", "physics"] and library.faults() == {}
     library.close()
 
 
@@ -71,10 +71,10 @@ def test_a_damaged_knowledge_base_stops_no_other_and_is_told(settings: Settings,
     damaged.unlink()
     library.refresh()
     assert library.names() == ["default"]
-    assert isinstance(library.errors["physics"], GenerationCorrupt)
+    assert isinstance(library.faults()["physics"], GenerationCorrupt)
     damaged.write_bytes(content)
     library.refresh()
-    assert library.names() == ["default", "physics"] and library.errors == {}
+    assert library.names() == ["default", "physics"] and library.faults() == {}
     library.close()
 
 

@@ -9,10 +9,10 @@ import pytest
 from small_books import has_reader, publish_books, small_book, unit_vectors
 
 from core.errors import GenerationCorrupt, IndexMismatch, KnowledgeBaseMissing
+from vector_db.files import CHUNKS
 from vector_db.layout import CURRENT, KnowledgeBaseFolder
 from vector_db.manifest import MANIFEST, Manifest
 from vector_db.reader import Generation, LiveKnowledgeBase
-from vector_db.writer import CHUNKS
 
 OLD = small_book("old", ["deadlock needs four conditions", "mutual exclusion"])
 NEW = small_book("new", ["a transaction is atomic", "durable", "isolated"])
@@ -148,15 +148,15 @@ def test_a_damaged_new_generation_is_refused_and_the_old_one_served_on(
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     serve(target, new.name)
     for _ in range(2):
-        with pytest.raises(GenerationCorrupt) as caught:
-            live.refresh()
+        assert live.refresh() is False and isinstance(live.fault, GenerationCorrupt)
     with live.generation() as generation:
         assert books_in(generation) == {"old"}
     if missing != "in-use.lock":
-        assert not has_reader(new), f"a generation that was refused is not held open: {caught.value}"
+        assert not has_reader(new), f"a generation that was refused is not held open: {live.fault}"
     shutil.rmtree(new)
     whole.rename(new)
-    assert live.refresh() is True
+    serve(target, new.name)
+    assert live.refresh() is True and live.fault is None
     with live.generation() as generation:
         assert books_in(generation) == {"new"}
 
@@ -169,8 +169,7 @@ def test_a_new_generation_of_another_embedder_is_refused_and_let_go(target: Know
     live = LiveKnowledgeBase(target, only_old_books)
     _, new = folders(target)
     serve(target, new.name)
-    with pytest.raises(IndexMismatch):
-        live.refresh()
+    assert live.refresh() is False and isinstance(live.fault, IndexMismatch)
     assert not has_reader(new)
     with live.generation() as generation:
         assert books_in(generation) == {"old"}
@@ -181,12 +180,25 @@ def test_a_pointer_to_nothing_is_an_error_and_the_old_generation_is_served_on(
     live: LiveKnowledgeBase, target: KnowledgeBaseFolder
 ) -> None:
     serve(target, "no-such-generation")
-    with pytest.raises(KnowledgeBaseMissing):
-        live.refresh()
+    assert live.refresh() is False and isinstance(live.fault, KnowledgeBaseMissing)
     (target.folder / CURRENT).unlink()
     assert live.refresh() is False
     with live.generation() as generation:
         assert books_in(generation) == {"old"}
+
+
+def test_where_the_current_generation_is_damaged_the_one_before_is_opened(target: KnowledgeBaseFolder) -> None:
+    old, new = folders(target)
+    serve(target, new.name)
+    (new / CHUNKS).write_bytes(b"nothing")
+    live = LiveKnowledgeBase(target, accept)
+    with live.generation() as generation:
+        assert books_in(generation) == {"old"}
+    assert live.fault is not None and CHUNKS in live.fault.message and live.refresh() is False
+    live.close()
+    (old / CHUNKS).unlink()
+    with pytest.raises(GenerationCorrupt):
+        LiveKnowledgeBase(target, accept)
 
 
 def test_opening_what_was_never_published_is_an_error(tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from small_books import unit_vectors
 from core.errors import GenerationCorrupt
 from core.settings import PROJECT, Settings
 from vector_db.dense import write_dense
+from vector_db.files import CHROMA, CHUNKS, EMBEDDINGS, checksums
 from vector_db.layout import KnowledgeBaseFolder
 from vector_db.manifest import MANIFEST, read_manifest
 from vector_db.verify import verify_generation
-from vector_db.writer import CHROMA, CHUNKS, EMBEDDINGS, sha256
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def generation(library_settings: Settings, tmp_path: Path) -> Path:
 def sign(generation: Path, **changes: Any) -> None:
     """Make the checksums fit what is there now, as a builder with a fault would."""
     data = json.loads((generation / MANIFEST).read_text(encoding="utf-8"))
-    data["files"] = {name: sha256(generation / name) for name in data["files"]}
+    data["files"] = checksums(generation)
     (generation / MANIFEST).write_text(json.dumps({**data, **changes}), encoding="utf-8")
 
 
@@ -65,10 +65,10 @@ def test_a_good_generation_passes(generation: Path) -> None:
     assert verify_generation(generation) == read_manifest(generation)
 
 
-def test_every_file_but_those_of_chroma_has_a_checksum(generation: Path) -> None:
+def test_every_file_but_the_database_of_chroma_has_a_checksum(generation: Path) -> None:
     files = {path.relative_to(generation).as_posix() for path in generation.rglob("*") if path.is_file()}
-    signed = {name for name in files if not name.startswith("chroma/")} - {MANIFEST, "in-use.lock"}
-    assert set(read_manifest(generation).files) == signed
+    signed = files - {MANIFEST, "in-use.lock", "chroma/chroma.sqlite3"}
+    assert len(signed) > 12 and set(read_manifest(generation).files) == signed
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, flip_a_byte, cut_off])
@@ -117,6 +117,7 @@ def test_a_vector_index_of_other_vectors_is_found(generation: Path) -> None:
     vectors = np.load(generation / EMBEDDINGS)
     shutil.rmtree(generation / CHROMA)
     write_dense(generation / CHROMA, [str(row) for row in range(len(vectors))], vectors[:, ::-1].copy())
+    sign(generation)
     assert refuse(generation) == "vector 0 does not find itself in the vector index"
 
 
@@ -124,11 +125,14 @@ def test_a_vector_index_of_fewer_vectors_is_found(generation: Path) -> None:
     vectors = np.load(generation / EMBEDDINGS)
     shutil.rmtree(generation / CHROMA)
     write_dense(generation / CHROMA, [str(row) for row in range(len(vectors) - 1)], vectors[:-1])
+    sign(generation)
     assert f"holds {len(vectors) - 1} vectors, its manifest says {len(vectors)}" in refuse(generation)
 
 
 def test_a_missing_vector_index_is_found(generation: Path) -> None:
     shutil.rmtree(generation / CHROMA)
+    assert "chroma/" in refuse(generation)
+    sign(generation)
     assert "vector index" in refuse(generation)
 
 
@@ -183,4 +187,6 @@ def test_a_damaged_graph_fails_the_check_however_chroma_takes_it(generation: Pat
         graph.write_bytes(b"")
     else:
         graph.unlink()
+    assert name in run_verify(generation).stderr
+    sign(generation)
     assert run_verify(generation).returncode != 0

@@ -1,0 +1,94 @@
+"""The vectors of a book's passages: those that are known, and the rest from the embedder."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.settings import Settings
+from core.text import plain
+from core.types import Chunk
+from ingest.previous import Previous
+from ingest.progress import Progress
+from ingest.staging import Staging
+from vector_db.embedder import SentenceEmbedder, model_revision
+from vector_db.manifest import EmbeddingRecord
+from vector_db.writer import heading_of
+
+_SLAB = 1024  # passages embedded between two savings of the work done
+Vectors = NDArray[np.float32]
+
+
+class PassageVectors:
+    """Embeds passages, each text once: neither what the generation before holds nor what a rebuild left."""
+
+    def __init__(self, settings: Settings, previous: Previous, staging: Staging, progress: Progress) -> None:
+        self._settings = settings
+        self._previous = previous
+        self._staging = staging
+        self._progress = progress
+        self._revision = model_revision(settings.embedding)
+        self._embedder: SentenceEmbedder | None = None
+
+    @property
+    def embedder(self) -> SentenceEmbedder:
+        """Loaded when the first book needs it: a rebuild without changes loads no model."""
+        if self._embedder is None:
+            self._progress.stage("load the embedder")
+            self._embedder = SentenceEmbedder(self._settings.embedding)
+        return self._embedder
+
+    def record(self, fingerprint: str) -> EmbeddingRecord:
+        """The model of this generation; all books reused means that it is the previous one's."""
+        manifest = self._previous.manifest
+        if self._embedder is None and manifest is not None and manifest.fingerprint == fingerprint:
+            return manifest.embedding
+        embedder = self.embedder
+        return EmbeddingRecord(model=embedder.name, revision=embedder.revision, dimension=embedder.dimension)
+
+    def of(self, book_id: str, title: str, text: str, chunks: Sequence[Chunk]) -> tuple[float, Vectors | None]:
+        """The unknown-token rate of `text`, and the chunks' vectors if the embedder can read it.
+
+        Vectors have shape (chunks, dimension).
+        """
+        unknown = self.embedder.unknown_rate(text)
+        readable = unknown <= self._settings.embedding.max_unknown_rate
+        return round(unknown, 4), self._vectors(book_id, title, chunks) if readable else None
+
+    def _vectors(self, book_id: str, title: str, chunks: Sequence[Chunk]) -> Vectors:
+        texts = embedded_texts(title, chunks)
+        keys = [self._key(text) for text in texts]
+        known = self._known(book_id) | self._staging.vectors(keys)
+        unknown = {key: row for row, key in enumerate(keys) if key not in known}
+        # The longest first: batches of equal length waste nothing on padding, and memory is at its most at once.
+        missing = sorted(unknown.values(), key=lambda row: -len(texts[row]))
+        self._progress.embedded(0, len(missing))
+        for start in range(0, len(missing), _SLAB):
+            rows = missing[start : start + _SLAB]
+            made = self.embedder.encode([texts[row] for row in rows])
+            slab = [keys[row] for row in rows]
+            self._staging.keep_vectors(slab, made)
+            known.update(zip(slab, made, strict=True))
+            self._progress.embedded(len(rows), len(missing) - start - len(rows))
+        return np.stack([known[key] for key in keys]) if keys else np.zeros((0, self.embedder.dimension), np.float32)
+
+    def _known(self, book_id: str) -> dict[bytes, Vectors]:
+        """Vectors of the book in the generation before, if the same model made them."""
+        manifest, record = self._previous.manifest, self._previous.book(book_id)
+        if manifest is None or record is None:
+            return {}
+        if (manifest.embedding.model, manifest.embedding.revision) != (self._settings.embedding.model, self._revision):
+            return {}
+        chunks, vectors = self._previous.passages(book_id)
+        if vectors is None:
+            return {}
+        return dict(zip(map(self._key, embedded_texts(record.title, chunks)), vectors, strict=True))
+
+    def _key(self, text: str) -> bytes:
+        return hashlib.blake2b(f"{self._revision}\n{text}".encode("utf-8", "surrogatepass"), digest_size=20).digest()
+
+
+def embedded_texts(title: str, chunks: Sequence[Chunk]) -> list[str]:
+    """What the embedder is given of each chunk: title and headings, then its text without markup."""
+    return [f"{heading_of(title, chunk.heading_path)}\n{plain(chunk.text)}" for chunk in chunks]
