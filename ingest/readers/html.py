@@ -8,9 +8,25 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 from bs4.element import Comment, Tag
 
+from ingest.readers.text import decode
+
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|(?:opacity|font-size)\s*:\s*0(?![.\d]*[1-9])")
+_DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9_.:-]+)""", re.I)
 _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 _NOT_TEXT = "script style noscript template nav iframe object select textarea button svg".split()
+
+
+def html_text(path: Path) -> str:
+    """The text of a page: UTF-8 where it is that, else in the encoding that it declares, else in a likely one."""
+    data = path.read_bytes()
+    if declared := _DECLARED.search(data[:4096]):
+        name = declared.group(1).decode().lower()
+        for encoding in ("utf-8-sig", "gb18030" if name in {"gb2312", "gbk"} else name):
+            try:
+                return data.decode(encoding)
+            except (UnicodeDecodeError, LookupError):
+                pass
+    return decode(path)
 
 
 def without_hidden(html: str) -> str:
