@@ -13,6 +13,12 @@ from ingest.readers.text import decode
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|(?:opacity|font-size)\s*:\s*0(?![.\d]*[1-9])")
 _DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9_.:-]+)""", re.I)
 _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+# Elements whose end tag must not be left out.
+_NESTING = re.compile(
+    r"<(/?)(?:div|span|a|b|i|u|em|strong|font|sub|sup|big|small|code|blockquote|ul|ol|dl|table|section|article)\b[^<>]*>",
+    re.I,
+)
+_DEEPEST = 500
 _NOT_TEXT = "script style noscript template nav iframe object select textarea button svg".split()
 
 
@@ -34,6 +40,8 @@ def without_hidden(html: str) -> str:
 
     Hidden text is a way to slip instructions to a language model, so it is never indexed.
     """
+    if _depth(html) > _DEEPEST:
+        raise RecursionError("elements are nested too deeply")  # as later the parser would, after minutes
     soup = BeautifulSoup(_XML_DECLARATION.sub("", html), "lxml")
     for tag in soup.find_all(_NOT_TEXT):
         tag.decompose()
@@ -43,6 +51,15 @@ def without_hidden(html: str) -> str:
         if not tag.decomposed:
             tag.decompose()
     return str(soup)
+
+
+def _depth(html: str) -> int:
+    """How deep elements are nested at most, by their tags alone."""
+    depth = deepest = 0
+    for match in _NESTING.finditer(html):
+        depth = max(depth - 1, 0) if match.group(1) else depth + 1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def epub_without_hidden(path: Path) -> bytes:
