@@ -28,7 +28,7 @@ FORMATS = {
     ".rst": "rst", ".html": "html", ".htm": "html", ".xhtml": "html",
 }  # fmt: skip
 # What HTML marks as LaTeX for MathJax or KaTeX stays LaTeX.
-_READ_AS = {"html": "html+tex_math_dollars+tex_math_single_backslash"}
+_READ_AS = {form: f"{form}+tex_math_dollars+tex_math_single_backslash" for form in ("html", "epub")}
 _WITH_IMAGES = {"docx", "epub", "odt"}
 _TEXT = {"rst", "latex", "ipynb"}
 
@@ -71,7 +71,7 @@ def pandoc_tree(name: str, form: str, source: bytes | Path) -> Node:
 def _without_hidden(path: Path, form: str) -> bytes | None:
     """What pandoc reads in place of the file; None: the file itself."""
     if form == "html":
-        return without_hidden(html_text(path)).encode()
+        return without_hidden(html_text(path.read_bytes(), path.name)).encode()
     if form in _TEXT and not is_utf8(path):
         return decode(path).encode()
     try:

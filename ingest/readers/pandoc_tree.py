@@ -10,6 +10,7 @@ from core.types import BlockKind
 from ingest.readers.text_builder import TextBuilder, paragraph_kind, pipe_table
 
 Node = dict[str, Any]
+_ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
 
 
 def meta_text(tree: Node, name: str) -> str:
@@ -76,7 +77,7 @@ class TreeWalker:
         heads = _grid(head[1], len(columns))
         rows = [row for body in bodies for part in (body[2], body[3]) for row in _grid(part, len(columns))]
         rows += _grid(foot[1], len(columns))
-        self.builder.add(BlockKind.table, pipe_table([*(heads or [[""] * len(columns)]), *rows]))
+        self.builder.add(BlockKind.table, pipe_table(heads + rows))
 
 
 def _paragraph_kind(inlines: list[Node]) -> BlockKind:
@@ -130,10 +131,10 @@ def _only_links(tag: str, content: Any) -> bool:
 
 
 def _list(tag: str, content: Any, depth: int) -> str:
-    first, items = (content[0][0], content[1]) if tag == "OrderedList" else (0, content)
+    (first, style, delimiter), items = content if tag == "OrderedList" else ((0, None, None), content)
     lines: list[str] = []
     for number, item in enumerate(items, first):
-        mark = f"{number}. " if tag == "OrderedList" else "- "
+        mark = _mark(number, style["t"], delimiter["t"]) if style else "- "
         indent, inside = " " * (3 * depth), " " * (3 * depth + 3)
         body: list[str] = []
         for node in item:
@@ -145,6 +146,18 @@ def _list(tag: str, content: Any, depth: int) -> str:
                 body += [inside + line for line in inner.builder.build().text.split("\n")]
         lines += [indent + mark + "".join(body[:1]).removeprefix(inside), *body[1:]]
     return "\n".join(line for line in lines if line.strip())
+
+
+def _mark(number: int, style: str, delimiter: str) -> str:
+    """The mark of an item as it is printed: answers name options by their letters."""
+    shown = str(number)
+    if style in {"UpperAlpha", "LowerAlpha"} and number <= 26:
+        shown = chr(ord("A") + number - 1)
+    elif style in {"UpperRoman", "LowerRoman"} and number < 40:
+        shown = "X" * (number // 10) + _ROMAN[number % 10]
+    if style.startswith("Lower"):
+        shown = shown.lower()
+    return {"OneParen": f"{shown}) ", "TwoParens": f"({shown}) "}.get(delimiter, f"{shown}. ")
 
 
 def _definitions(content: Any) -> str:

@@ -25,7 +25,11 @@ def decode(path: Path) -> str:
 
     Raises UnreadableBookError when no encoding fits.
     """
-    data = path.read_bytes()
+    return decoded(path.read_bytes(), path.name)
+
+
+def decoded(data: bytes, name: str) -> str:
+    """`decode` for the bytes of a file called `name`."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
     if b"\0" in data and (wide := _utf_16(data)):
@@ -41,7 +45,7 @@ def decode(path: Path) -> str:
     best = from_bytes(data, cp_isolation=["gb18030", "big5", "utf_16", "cp1252", "shift_jis", "euc_kr"]).best()
     if best is None:
         raise UnreadableBookError(
-            f"{path.name} is not text in any known encoding", mend="save it as UTF-8, or give it its real suffix"
+            f"{name} is not text in any known encoding", mend="save it as UTF-8, or give it its real suffix"
         )
     return str(best)
 

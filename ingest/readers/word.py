@@ -85,8 +85,8 @@ def _owner(run: Element) -> Element | None:
 def _drop_contents(root: Element, styles: Set[str]) -> None:
     for paragraph in list(root.iter(W + "p")):
         if _style_of(paragraph.find(W + "pPr"), "pStyle") in styles:
-            for run in list(paragraph.iter(W + "r")):
-                run.getparent().remove(run)
+            for child in [child for child in paragraph if child.tag != W + "pPr"]:
+                paragraph.remove(child)
 
 
 def _take_out_boxes(root: Element) -> None:
