@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import docx
 import openpyxl
@@ -84,11 +85,16 @@ def add_word_table(document: Document, rows: Sequence[Sequence[str]]) -> None:
             cell.text = text
 
 
-def epub(path: Path, chapters: Mapping[str, str], title: str = "计算机网络") -> Path:
-    """An EPUB of XHTML bodies by name, read in their order."""
+def epub(
+    path: Path, chapters: Mapping[str, str], title: str = "计算机网络", images: Mapping[str, bytes] | None = None
+) -> Path:
+    """An EPUB of XHTML bodies by name, read in their order, and images by name."""
     items = "".join(
         f'<item id="c{number}" href="{name}" media-type="application/xhtml+xml"/>'
         for number, name in enumerate(chapters)
+    )
+    items += "".join(
+        f'<item id="i{number}" href="{name}" media-type="image/png"/>' for number, name in enumerate(images or {})
     )
     refs = "".join(f'<itemref idref="c{number}"/>' for number in range(len(chapters)))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -96,7 +102,9 @@ def epub(path: Path, chapters: Mapping[str, str], title: str = "计算机网络"
         archive.writestr("META-INF/container.xml", _CONTAINER)
         archive.writestr("content.opf", _OPF.format(title=title, items=items, refs=refs))
         for name, body in chapters.items():
-            archive.writestr(name, _XHTML.format(body=body))
+            archive.writestr(unquote(name), _XHTML.format(body=body))
+        for name, data in (images or {}).items():
+            archive.writestr(name, data)
     return path
 
 
