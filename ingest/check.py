@@ -92,7 +92,8 @@ def _check_legacy(path: Path, head: bytes, suffix: str) -> None:
         )
     if content in {Content.damaged, Content.unknown}:
         raise UnreadableBookError(
-            f"{path.name} is damaged: no {suffix[1:]} document is found in it", mend="it may be cut short: copy it again"
+            f"{path.name} is damaged: it holds no {suffix[1:]} document",
+            mend="it may be cut short: copy it again",
         )
     if content is not _LEGACY[suffix]:
         raise UnreadableBookError(

@@ -25,7 +25,7 @@ _PROFILE = """<?xml version="1.0" encoding="UTF-8"?>
 {items}
 </oor:items>
 """
-_ITEM = '<item oor:path="/org.openoffice.{path}"><prop oor:name="{name}" oor:op="fuse"><value>{value}</value></prop></item>'
+_ITEM = '<item oor:path="/org.openoffice.{path}"><prop oor:name="{name}" oor:op="fuse">{value}</prop></item>'
 _SAFE = (
     ("Office.Common/Security/Scripting", "MacroSecurityLevel", "3"),
     ("Office.Common/Security/Scripting", "DisableMacrosExecution", "true"),
@@ -81,7 +81,9 @@ def _convert(program: str, path: Path, folder: Path, target: str) -> Path:
     """The converted file below `folder`; it has the name of `path`, which messages of its reader name."""
     profile, out = folder / "profile", folder / "out"
     (profile / "user").mkdir(parents=True)
-    items = "\n".join(_ITEM.format(path=path_, name=name, value=value) for path_, name, value in _SAFE)
+    items = "\n".join(
+        _ITEM.format(path=path_, name=name, value=f"<value>{value}</value>") for path_, name, value in _SAFE
+    )
     (profile / "user" / "registrymodifications.xcu").write_text(_PROFILE.format(items=items), encoding="utf-8")
     # A plain name: the file's own might be taken for an option.
     source = folder / f"book{path.suffix.lower()}"
@@ -100,9 +102,9 @@ def _convert(program: str, path: Path, folder: Path, target: str) -> Path:
         ) from error
     made = next(out.glob("book.*"), None) if out.exists() else None
     if made is None:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise UnreadableBookError(
-            f"{path.name} cannot be opened by LibreOffice, it may be damaged: {(said or ['no reason given'])[-1][:200]}",
+            f"{path.name} cannot be opened by LibreOffice, it may be damaged: {said[-1][:200]}",
             mend=f"open it in Office and save it as .{target.split(':')[0]}",
         )
     return made.rename(folder / f"{path.stem}.{target.split(':')[0]}")

@@ -104,9 +104,7 @@ def _with_recognised(
     return _build(tree, book.title, said, ocr)
 
 
-def _build(
-    tree: Node, title: str | None, said: dict[str, list[Piece]], ocr: tuple[OcrPage, ...]
-) -> ExtractedBook:
+def _build(tree: Node, title: str | None, said: dict[str, list[Piece]], ocr: tuple[OcrPage, ...]) -> ExtractedBook:
     walker = TreeWalker()
     for node in tree["blocks"]:
         walker.blocks([node])

@@ -131,10 +131,11 @@ def _only_links(tag: str, content: Any) -> bool:
 
 
 def _list(tag: str, content: Any, depth: int) -> str:
-    (first, style, delimiter), items = content if tag == "OrderedList" else ((0, None, None), content)
+    ordered = tag == "OrderedList"
+    first, items = (content[0][0], content[1]) if ordered else (0, content)
     lines: list[str] = []
     for number, item in enumerate(items, first):
-        mark = _mark(number, style["t"], delimiter["t"]) if style else "- "
+        mark = _mark(number, content[0][1]["t"], content[0][2]["t"]) if ordered else "- "
         indent, inside = " " * (3 * depth), " " * (3 * depth + 3)
         body: list[str] = []
         for node in item:
@@ -161,7 +162,7 @@ def _mark(number: int, style: str, delimiter: str) -> str:
 
 
 def _definitions(content: Any) -> str:
-    return "\n".join(f"- {inline_text(term)}: {' '.join(_flat(d) for d in definitions)}" for term, definitions in content)
+    return "\n".join(f"- {inline_text(term)}: {' '.join(map(_flat, meanings))}" for term, meanings in content)
 
 
 def inline_text(nodes: Iterable[Node]) -> str:

@@ -11,8 +11,13 @@ from ingest.readers.text_builder import Piece, paragraph_kind, pipe_table
 
 Row = Sequence[str]
 
-_QUESTION = re.compile(r"(?:题目|题干|问题|试题|题)(?:内容|描述|正文|文本)?|questions?|stem|question ?text|prompt", re.I)
-_ANSWER = re.compile(r"(?:正确|参考|标准)?(?:答案|选项答案)(?:内容)?|answers?|correct(?: ?answer| ?option)?|(?:answer )?key", re.I)
+_QUESTION = re.compile(
+    r"(?:题目|题干|问题|试题|题)(?:内容|描述|正文|文本)?|questions?|stem|question ?text|prompt", re.I
+)
+_ANSWER = re.compile(
+    r"(?:正确|参考|标准)?(?:答案|选项答案)(?:内容)?|正确选项|answers?|correct(?: ?answer| ?option)?|(?:answer )?key",
+    re.I,
+)
 _WHY = re.compile(r"(?:答案|试题|题目|参考)?(?:解析|解答|讲解|解释|分析)|explanations?|rationale|analysis", re.I)
 _OPTION = re.compile(r"(?:选项|备选答案|备选项|答案选项|option|choice|answer)?[ _]*([A-Ha-h])(?:选项)?", re.I)
 _OPTIONS = re.compile(r"选项(?:内容)?|备选项|备选答案|options?|choices", re.I)

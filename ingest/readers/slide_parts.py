@@ -14,7 +14,9 @@ _DATA = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}dm
 
 def table_text(table: Any) -> str:
     """The table in Markdown; a merged cell stands in its first place, the others are empty."""
-    return pipe_table([["" if cell.is_spanned else line_of(cell.text_frame) for cell in row.cells] for row in table.rows])
+    return pipe_table(
+        [["" if cell.is_spanned else line_of(cell.text_frame) for cell in row.cells] for row in table.rows]
+    )
 
 
 def chart_pieces(chart: Any) -> list[Piece]:

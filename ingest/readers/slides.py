@@ -75,9 +75,7 @@ def _build(slides: dict[int, _Slide], name: str, context: ReaderContext) -> Extr
         for (where, _), pieces in zip(images, pages, strict=True):
             builder.add_all(pieces if where == number else ())
         builder.add(BlockKind.paragraph, slide.notes)
-    numbered = tuple(
-        type(page)(images[page.number - 1][0], page.engine, page.confidence) for page in ocr
-    )
+    numbered = tuple(type(page)(images[page.number - 1][0], page.engine, page.confidence) for page in ocr)
     return builder.build(ocr=numbered)
 
 

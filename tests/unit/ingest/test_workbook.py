@@ -162,7 +162,7 @@ def test_a_workbook_that_is_too_large_or_damaged(tmp_path: Path) -> None:
         read_workbook(broken, CONTEXT)
 
 
-CSV = "题目,A,B,答案\n\"什么是栈，\n它有何用？\",先进先出,后进先出,B\n队列是什么结构？,先进先出,后进先出,A\n"
+CSV = '题目,A,B,答案\n"什么是栈，\n它有何用？",先进先出,后进先出,B\n队列是什么结构？,先进先出,后进先出,A\n'
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16", "utf-16-le"])
