@@ -182,9 +182,9 @@ def workbook(path: Path, sheets: Mapping[str, Sequence[Sequence[object]]]) -> Pa
 
 
 def with_part(source: Path, target: Path, part: str, content: bytes) -> Path:
-    """A copy of a zipped file with one part replaced."""
+    """A copy of a zipped file with one part replaced or added."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
-        for name in old.namelist():
+        for name in dict.fromkeys([*old.namelist(), part]):
             new.writestr(name, content if name == part else old.read(name))
     return target
 
