@@ -45,13 +45,27 @@ def in_reading_order(shapes: Sequence[tuple[Box, _T]], area: Box) -> list[_T]:
     """
     if len(shapes) < 2:
         return [shape for _, shape in shapes]
-    beside = _cut(shapes, (area.x1 - area.x0) * _OVERLAP, across=True)
-    below = _cut(shapes, (area.y1 - area.y0) * _OVERLAP, across=False)
-    columns = all(_width(part) >= (area.x1 - area.x0) * _COLUMN for part in beside)
-    parts = beside if len(beside) > 1 and (columns or len(below) == 1) else below
+    beside, below = _columns(shapes, area), _rows(shapes, area)
+    parts = beside if _are_columns(beside, area) or len(below) == 1 else below
     if len(parts) == 1:
         return [shape for _, shape in sorted(shapes, key=lambda each: (each[0].y0, each[0].x0))]
     return [shape for part in parts for shape in in_reading_order(part, area)]
+
+
+def _columns(shapes: Sequence[tuple[Box, _T]], area: Box) -> list[list[tuple[Box, _T]]]:
+    return _cut(shapes, (area.x1 - area.x0) * _OVERLAP, across=True)
+
+
+def _rows(shapes: Sequence[tuple[Box, _T]], area: Box) -> list[list[tuple[Box, _T]]]:
+    """Parts one below the other; rows that together make columns are one part."""
+    parts: list[list[tuple[Box, _T]]] = []
+    for row in _cut(shapes, (area.y1 - area.y0) * _OVERLAP, across=False):
+        together = _columns([*parts[-1], *row], area) if parts else []
+        if _are_columns(together, area):
+            parts[-1] += row
+        else:
+            parts.append(row)
+    return parts
 
 
 def _cut(shapes: Sequence[tuple[Box, _T]], slack: float, *, across: bool) -> list[list[tuple[Box, _T]]]:
@@ -71,6 +85,10 @@ def _cut(shapes: Sequence[tuple[Box, _T]], slack: float, *, across: bool) -> lis
             parts.append([(box, shape)])
             end = high
     return parts
+
+
+def _are_columns(parts: Sequence[Sequence[tuple[Box, _T]]], area: Box) -> bool:
+    return len(parts) > 1 and all(_width(part) >= (area.x1 - area.x0) * _COLUMN for part in parts)
 
 
 def _width(part: Sequence[tuple[Box, _T]]) -> int:
