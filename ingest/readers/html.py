@@ -19,6 +19,8 @@ _NESTING = re.compile(
     re.I,
 )
 _DEEPEST = 500
+# Pandoc takes $ and \\ for formulas in inline code too. These code points are never characters.
+SHIELD = {ord("$"): "\ufdd0", ord("\\"): "\ufdd1"}
 _TEX_SCRIPT = re.compile(r"^math/tex")
 _NOT_TEXT = "script style noscript template nav iframe object select textarea button svg".split()
 
@@ -59,6 +61,9 @@ def _keep_formulas_and_images(soup: BeautifulSoup) -> None:
     for script in soup.find_all("script", type=_TEX_SCRIPT):
         left, right = ("\\[", "\\]") if "display" in str(script["type"]) else ("\\(", "\\)")
         script.replace_with(f"{left}{script.get_text()}{right}")
+    for code in soup.find_all(["code", "samp", "tt"]):
+        for string in list(code.find_all(string=True)):
+            string.replace_with(str(string).translate(SHIELD))
     for drawing in soup.find_all("svg"):
         for image in drawing.find_all("image"):
             if source := image.get("xlink:href") or image.get("href"):

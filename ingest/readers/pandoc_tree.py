@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from core.types import BlockKind
+from ingest.readers.html import SHIELD
 from ingest.readers.text_builder import TextBuilder, paragraph_kind, pipe_table
 
 Node = dict[str, Any]
+_UNSHIELD = {ord(mark): chr(code) for code, mark in SHIELD.items()}
 _ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
 
 
@@ -51,7 +53,7 @@ class TreeWalker:
             case "Para" | "Plain":
                 add(_paragraph_kind(content), inline_text(content))
             case "CodeBlock":
-                add(BlockKind.code, content[1])
+                add(BlockKind.code, _unshielded(content[1]))
             case "BulletList" | "OrderedList":
                 kind = BlockKind.contents if _only_links(tag, content) else BlockKind.list
                 add(kind, _list(tag, content, depth=0))
@@ -87,6 +89,10 @@ def _paragraph_kind(inlines: list[Node]) -> BlockKind:
     if visible and all(node["t"] == "Image" for node in visible):
         return BlockKind.caption
     return paragraph_kind(inline_text(inlines))
+
+
+def _unshielded(text: str) -> str:
+    return text.translate(_UNSHIELD)
 
 
 def _grid(rows: Any, width: int) -> list[list[str]]:
@@ -172,7 +178,7 @@ def inline_text(nodes: Iterable[Node]) -> str:
 def _inline(tag: str, content: Any) -> str:
     match tag:
         case "Str":
-            return str(content)
+            return _unshielded(content)
         case "Space":
             return " "
         case "SoftBreak":
@@ -183,7 +189,7 @@ def _inline(tag: str, content: Any) -> str:
             tex = content[1].strip()
             return f"$${tex}$$" if content[0]["t"] == "DisplayMath" else f"${tex}$"
         case "Code":
-            return f"`{content[1]}`"
+            return f"`{_unshielded(content[1])}`"
         case "Strong" | "Emph" | "Underline" | "SmallCaps":
             return inline_text(content)
         case "Note":

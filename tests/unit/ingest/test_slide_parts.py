@@ -111,9 +111,7 @@ def test_merged_cells(tmp_path: Path) -> None:
         table.cell(0, 0).merge(table.cell(0, 1))
         table.cell(1, 0).merge(table.cell(2, 0))
 
-    assert of_kind(read(tmp_path, fill), BlockKind.table) == [
-        "| 合并 |  |\n| --- | --- |\n| 类 | 甲 |\n|  | 乙 |"
-    ]
+    assert of_kind(read(tmp_path, fill), BlockKind.table) == ["| 合并 |  |\n| --- | --- |\n| 类 | 甲 |\n|  | 乙 |"]
 
 
 def test_a_smartart_diagram_is_a_nested_list(tmp_path: Path) -> None:
@@ -125,12 +123,15 @@ def test_a_smartart_diagram_is_a_nested_list(tmp_path: Path) -> None:
         f'<dgm:cxn modelId="{number}9" srcId="{above}" destId="{below}" srcOrd="{number}"/>'
         for above, below, number in (("0", "1", 0), ("0", "2", 1), ("1", "3", 0))
     )
-    model = f"<dgm:dataModel {DIAGRAM} {DRAWING}><dgm:ptLst>{points}</dgm:ptLst><dgm:cxnLst>{lines}</dgm:cxnLst></dgm:dataModel>"
+    body = f"<dgm:ptLst>{points}</dgm:ptLst><dgm:cxnLst>{lines}</dgm:cxnLst>"
+    model = f"<dgm:dataModel {DIAGRAM} {DRAWING}>{body}</dgm:dataModel>"
     kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/diagramData"
 
     def fill(slide: Any) -> None:
         name = PackURI("/ppt/diagrams/data1.xml")
-        part = Part(name, "application/vnd.openxmlformats-officedocument.drawingml.diagramData+xml", None, model.encode())
+        part = Part(
+            name, "application/vnd.openxmlformats-officedocument.drawingml.diagramData+xml", None, model.encode()
+        )
         rel = slide.part.relate_to(part, kind)
         frame = slide.shapes.add_table(1, 1, Inches(1), Inches(1), Inches(4), Inches(1))._element
         data = frame.graphic.graphicData
@@ -153,7 +154,9 @@ def test_formulas_become_latex(tmp_path: Path) -> None:
         alone = shape.text_frame.add_paragraph()
         alone._p.append(parse_xml(f"<a14:m {a14}>{OMML_SQUARE}</a14:m>"))
         tree = shape._element.getparent()
-        wrapped = parse_xml(f'<mc:AlternateContent {mc}><mc:Choice Requires="a14"/><mc:Fallback/></mc:AlternateContent>')
+        wrapped = parse_xml(
+            f'<mc:AlternateContent {mc}><mc:Choice Requires="a14"/><mc:Fallback/></mc:AlternateContent>'
+        )
         fallback = box(slide, "替代", 1, 1)._element
         tree.append(wrapped)
         wrapped[0].append(shape._element)
@@ -171,7 +174,9 @@ def test_numbered_and_ranked_paragraphs_and_small_raised_text(tmp_path: Path) ->
         for words in ("甲", "乙"):
             properties = frame.add_paragraph()
             properties.text = words
-            properties._p.get_or_add_pPr().append(parse_xml(f'<a:buAutoNum {DRAWING} type="arabicPeriod" startAt="3"/>'))
+            properties._p.get_or_add_pPr().append(
+                parse_xml(f'<a:buAutoNum {DRAWING} type="arabicPeriod" startAt="3"/>')
+            )
         ranked = box(slide, "上", 1, 4).text_frame
         below = ranked.add_paragraph()
         below.text, below.level = "下", 1

@@ -84,7 +84,9 @@ def test_hidden_text_of_footnotes(tmp_path: Path) -> None:
 
 
 def test_text_boxes_follow_their_paragraph_once(tmp_path: Path) -> None:
-    content = "<w:p><w:r><w:t>框中文字。</w:t></w:r></w:p><w:p><w:r><w:rPr><w:vanish/></w:rPr><w:t>隐藏</w:t></w:r></w:p>"
+    content = (
+        "<w:p><w:r><w:t>框中文字。</w:t></w:r></w:p><w:p><w:r><w:rPr><w:vanish/></w:rPr><w:t>隐藏</w:t></w:r></w:p>"
+    )
 
     def fill(document: Document) -> None:
         document.add_paragraph("前段。")
@@ -128,7 +130,8 @@ def test_own_heading_styles_and_the_table_of_contents(tmp_path: Path) -> None:
 
 def test_lettered_options_keep_their_letters(tmp_path: Path) -> None:
     levels = "".join(
-        f'<w:lvl w:ilvl="{level}"><w:start w:val="1"/><w:numFmt w:val="{form}"/><w:lvlText w:val="%{level + 1}{end}"/></w:lvl>'
+        f'<w:lvl w:ilvl="{level}"><w:start w:val="1"/><w:numFmt w:val="{form}"/>'
+        f'<w:lvlText w:val="%{level + 1}{end}"/></w:lvl>'
         for level, (form, end) in enumerate([("decimal", "."), ("upperLetter", ".")])
     )
     numbering = (
