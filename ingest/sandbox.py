@@ -14,6 +14,7 @@ from core.types import ExtractedBook
 from ingest.worker import book_from_json
 
 _TAIL = 300
+_FEWEST, _FEWEST_ON_PAGE = 8, 5  # letters and digits of a book, and of its pages on average
 
 
 def parse_in_sandbox(path: Path, settings: IngestSettings) -> ExtractedBook:
@@ -25,11 +26,25 @@ def parse_in_sandbox(path: Path, settings: IngestSettings) -> ExtractedBook:
     if "error" in result:
         raise UnreadableBookError(result["error"], mend=result["mend"])
     book = book_from_json(result["book"])
-    if not any(character.isalnum() for character in book.text):
-        raise UnreadableBookError(
-            f"{path.name} holds no text that could be read", mend="if it is a scan, check that its pages are legible"
-        )
+    _check_text(path, book)
     return book
+
+
+def _check_text(path: Path, book: ExtractedBook) -> None:
+    """A book without text, or with hardly any, is a failure and no empty success."""
+    found = sum(character.isalnum() for character in book.text)
+    pages = sum(page.number is not None for page in book.pages)
+    if found == 0:
+        what = "holds no text that could be read"
+    elif found < _FEWEST:
+        what = f"holds only {found} letters and digits that could be read, fewer than {_FEWEST}"
+    elif found < _FEWEST_ON_PAGE * pages:
+        what = f"holds only {found} letters and digits on {pages} pages, fewer than {_FEWEST_ON_PAGE} a page"
+    else:
+        return
+    raise UnreadableBookError(
+        f"{path.name} {what}", mend="if it is a scan, check that its pages are legible and upright; else leave it out"
+    )
 
 
 def _run(path: Path, out: Path, stderr: Path, settings: IngestSettings) -> None:

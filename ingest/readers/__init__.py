@@ -7,7 +7,10 @@ from core.types import ExtractedBook
 from ingest.readers.context import Reader, ReaderContext
 
 PANDOC = frozenset({".docx", ".epub", ".odt", ".ipynb", ".tex", ".rst", ".html", ".htm", ".xhtml"})
-SUFFIXES = PANDOC | {".pdf", ".pptx", ".md", ".markdown", ".txt"}
+IMAGES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+TABLES = frozenset({".xlsx", ".csv", ".tsv"})
+LEGACY = frozenset({".doc", ".ppt", ".xls"})
+SUFFIXES = PANDOC | IMAGES | TABLES | LEGACY | {".pdf", ".pptx", ".md", ".markdown", ".txt"}
 
 # Raised whenever what a reader gives back changes, so that unchanged files are read again.
 VERSION = 2
@@ -37,6 +40,22 @@ def _reader(path: Path) -> Reader:
             from ingest.readers.text import read_text
 
             return read_text
+        case ".xlsx":
+            from ingest.readers.workbook import read_workbook
+
+            return read_workbook
+        case ".csv" | ".tsv":
+            from ingest.readers.delimited import read_delimited
+
+            return read_delimited
+        case suffix if suffix in IMAGES:
+            from ingest.readers.images import read_image
+
+            return read_image
+        case suffix if suffix in LEGACY:
+            from ingest.readers.legacy import read_legacy
+
+            return read_legacy
         case suffix if suffix in PANDOC:
             from ingest.readers.pandoc import read_pandoc
 

@@ -8,9 +8,33 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 from bs4.element import Comment, Tag
 
+from ingest.readers.text import decoded
+
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|(?:opacity|font-size)\s*:\s*0(?![.\d]*[1-9])")
+_DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9_.:-]+)""", re.I)
 _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+# Elements whose end tag must not be left out.
+_NESTING = re.compile(
+    r"<(/?)(?:div|span|a|b|i|u|em|strong|font|sub|sup|big|small|code|blockquote|ul|ol|dl|table|section|article)\b[^<>]*>",
+    re.I,
+)
+_DEEPEST = 500
+# Pandoc takes $ and \\ for formulas in inline code too. These code points are never characters.
+SHIELD = {ord("$"): "\ufdd0", ord("\\"): "\ufdd1"}
+_TEX_SCRIPT = re.compile(r"^math/tex")
 _NOT_TEXT = "script style noscript template nav iframe object select textarea button svg".split()
+
+
+def html_text(data: bytes, name: str) -> str:
+    """The text of a page: UTF-8 where it is that, else in the encoding that it declares, else in a likely one."""
+    if declared := _DECLARED.search(data[:4096]):
+        said = declared.group(1).decode().lower()
+        for encoding in ("utf-8-sig", "gb18030" if said in {"gb2312", "gbk"} else said):
+            try:
+                return data.decode(encoding)
+            except (UnicodeDecodeError, LookupError):
+                pass
+    return decoded(data, name)
 
 
 def without_hidden(html: str) -> str:
@@ -18,7 +42,10 @@ def without_hidden(html: str) -> str:
 
     Hidden text is a way to slip instructions to a language model, so it is never indexed.
     """
+    if _depth(html) > _DEEPEST:
+        raise RecursionError("elements are nested too deeply")  # as later the parser would, after minutes
     soup = BeautifulSoup(_XML_DECLARATION.sub("", html), "lxml")
+    _keep_formulas_and_images(soup)
     for tag in soup.find_all(_NOT_TEXT):
         tag.decompose()
     for comment in soup.find_all(string=lambda node: isinstance(node, Comment)):
@@ -29,6 +56,29 @@ def without_hidden(html: str) -> str:
     return str(soup)
 
 
+def _keep_formulas_and_images(soup: BeautifulSoup) -> None:
+    """Formulas that MathJax finds in scripts, and images that pages of scanned books wrap in SVG."""
+    for script in soup.find_all("script", type=_TEX_SCRIPT):
+        left, right = ("\\[", "\\]") if "display" in str(script["type"]) else ("\\(", "\\)")
+        script.replace_with(f"{left}{script.get_text()}{right}")
+    for code in soup.find_all(["code", "samp", "tt"]):
+        for string in list(code.find_all(string=True)):
+            string.replace_with(str(string).translate(SHIELD))
+    for drawing in soup.find_all("svg"):
+        for image in drawing.find_all("image"):
+            if source := image.get("xlink:href") or image.get("href"):
+                drawing.insert_before(soup.new_tag("img", src=str(source)))
+
+
+def _depth(html: str) -> int:
+    """How deep elements are nested at most, by their tags alone."""
+    depth = deepest = 0
+    for match in _NESTING.finditer(html):
+        depth = max(depth - 1, 0) if match.group(1) else depth + 1
+        deepest = max(deepest, depth)
+    return deepest
+
+
 def epub_without_hidden(path: Path) -> bytes:
     """The EPUB at `path` with `without_hidden` applied to its pages."""
     cleaned = io.BytesIO()
@@ -36,7 +86,7 @@ def epub_without_hidden(path: Path) -> bytes:
         for entry in source.infolist():
             data = source.read(entry)
             if b"<html" in data[:4096].lower():
-                data = without_hidden(data.decode("utf-8-sig", errors="replace")).encode()
+                data = without_hidden(html_text(data, entry.filename)).encode()
             target.writestr(entry.filename, data)
     return cleaned.getvalue()
 

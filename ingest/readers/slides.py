@@ -1,94 +1,160 @@
-"""PPTX through unstructured: one page a slide; titles, text, tables and speaker notes."""
+"""PPTX: one page a slide; titles, text, tables, charts, diagrams, formulas and speaker notes."""
 
-import os
-from collections import defaultdict
-from collections.abc import Iterable
-from itertools import groupby
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
+from pptx import Presentation
+from pptx.exc import PackageNotFoundError
 
 from core.errors import UnreadableBookError
 from core.types import BlockKind, ExtractedBook
 from ingest.readers.context import ReaderContext
-from ingest.readers.text_builder import TextBuilder
+from ingest.readers.formulas import latex_of, outermost
+from ingest.readers.images import is_scan, open_image, recognise
+from ingest.readers.ooxml import XmlError, unwrap_alternatives
+from ingest.readers.slide_order import Box, in_reading_order
+from ingest.readers.slide_parts import chart_pieces, diagram_text, is_diagram, table_text
+from ingest.readers.slide_text import TEX, frame_pieces, line_of
+from ingest.readers.text_builder import Piece, TextBuilder, letters
 
-# unstructured reports its use over the network, on import and on every call, unless told not to.
-os.environ["DO_NOT_TRACK"] = "true"
-os.environ["UNSTRUCTURED_DISABLE_NOTICE"] = "1"
+_FEW = 10  # letters; a slide with fewer says nothing but by its pictures
+_PICTURE_SHARE = 0.3  # of the slide, from which a picture may be all of it
+# What python-pptx raises, by what part of the file is damaged.
+_FAULTS = (
+    PackageNotFoundError, XmlError, zipfile.BadZipFile, zlib.error,
+    KeyError, ValueError, OSError, AttributeError, NotImplementedError,
+)  # fmt: skip
 
 
-def _offline_sentences() -> None:
-    """Give unstructured a rule-based sentence splitter in place of a model it would download."""
-    import spacy
-    from unstructured.nlp import tokenize
+@dataclass(slots=True)
+class _Slide:
+    """What is seen on one slide, and the notes below it. pictures: the image, and its share of the slide."""
 
-    pipeline = spacy.blank("xx")
-    pipeline.add_pipe("sentencizer", config={"punct_chars": list(".!?。！？；…")})
-    setattr(tokenize, "_get_nlp", lambda *args, **kwargs: pipeline)  # noqa: B010
+    pieces: list[Piece] = field(default_factory=list)
+    pictures: list[tuple[Image.Image, float]] = field(default_factory=list)
+    notes: str = ""
+
+    def letters(self) -> int:
+        return sum(letters(piece.text) for piece in self.pieces)
 
 
 def read_slides(path: Path, context: ReaderContext) -> ExtractedBook:
-    """Read a PPTX file; raises UnreadableBookError when it is not one."""
-    from pptx.exc import PackageNotFoundError
-    from unstructured.partition.pptx import partition_pptx
+    """Read a PPTX file; raises UnreadableBookError when it is not one.
 
-    _offline_sentences()
+    Slides that hold hardly more than pictures are read by character recognition.
+    """
     try:
-        elements = partition_pptx(filename=str(path), include_slide_notes=False, languages=[""])
-        notes = _speaker_notes(path)
-    except (PackageNotFoundError, SyntaxError, KeyError, ValueError, OSError) as error:
+        show = Presentation(str(path))
+        slides = _read_all(show, path.name)
+    except _FAULTS as error:
         raise UnreadableBookError(
             f"{path.name} is not a readable pptx file: {error}",
             mend="open it in the program that made it and save it again",
         ) from error
-    slides: dict[int, list[Any]] = defaultdict(list)
-    for element in elements:
-        slides[element.metadata.page_number or 1].append(element)
+    if len(slides) > context.max_pages:
+        raise UnreadableBookError(
+            f"{path.name} has {len(slides)} slides, more than the limit of {context.max_pages}",
+            mend="split the file, or raise KEBEN_INGEST__MAX_PAGES",
+        )
+    return _build(slides, path.name, context)
+
+
+def _build(slides: dict[int, _Slide], name: str, context: ReaderContext) -> ExtractedBook:
+    scanned = _scanned(slides)
+    images = [(number, image) for number in scanned for image, _ in slides[number].pictures]
+    pages, ocr = recognise([image for _, image in images], name, context) if images else ([], ())
     builder = TextBuilder()
-    for number, said in enumerate(notes, 1):
+    for number, slide in slides.items():
         builder.start_page(number, str(number))
-        for is_list, group in groupby(slides[number], key=lambda element: bool(element.category == "ListItem")):
-            if is_list:
-                items = (f"{'  ' * (item.metadata.category_depth or 0)}- {item.text}" for item in group)
-                builder.add(BlockKind.list, "\n".join(items))
-            else:
-                _add(builder, group)
-        builder.add(BlockKind.paragraph, said)
-    return builder.build()
+        builder.add_all(slide.pieces)
+        for (where, _), pieces in zip(images, pages, strict=True):
+            builder.add_all(pieces if where == number else ())
+        builder.add(BlockKind.paragraph, slide.notes)
+    numbered = tuple(type(page)(images[page.number - 1][0], page.engine, page.confidence) for page in ocr)
+    return builder.build(ocr=numbered)
 
 
-def _speaker_notes(path: Path) -> list[str]:
-    """The notes of every slide. Those of unstructured stand before the title, below the slide before."""
-    from pptx import Presentation
-
-    frames = [slide.has_notes_slide and slide.notes_slide.notes_text_frame for slide in Presentation(str(path)).slides]
-    return [frame.text if frame else "" for frame in frames]
-
-
-def _add(builder: TextBuilder, elements: Iterable[Any]) -> None:
-    for element in elements:
-        if element.category == "Table":
-            builder.add(BlockKind.table, _pipe_table(element.metadata.text_as_html or "") or element.text)
-        elif element.category == "Title" and not element.metadata.category_depth:
-            builder.add(BlockKind.heading, " ".join(element.text.split()), level=1)
-        elif element.category != "PageBreak":
-            builder.add(BlockKind.paragraph, element.text)
-
-
-def _pipe_table(html: str) -> str:
-    from bs4 import BeautifulSoup
-
-    rows = [
-        [" ".join(cell.get_text(" ").split()).replace("|", "\\|") for cell in row.find_all(["td", "th"])]
-        for row in BeautifulSoup(html, "lxml").find_all("tr")
+def _scanned(slides: dict[int, _Slide]) -> list[int]:
+    """The slides to read from their pictures: all of a deck that has hardly any text, else those without any."""
+    sizes = [image.size for slide in slides.values() for image, _ in slide.pictures]
+    if is_scan(sum(slide.letters() for slide in slides.values()), sizes):
+        return [number for number, slide in slides.items() if slide.pictures]
+    return [
+        number
+        for number, slide in slides.items()
+        if slide.letters() < _FEW and sum(share for _, share in slide.pictures) >= _PICTURE_SHARE
     ]
-    if not rows:
-        return ""
-    return "\n".join(_pipe_rows(rows))
 
 
-def _pipe_rows(rows: list[list[str]]) -> Iterable[str]:
-    for index, row in enumerate(rows):
-        yield "| " + " | ".join(row) + " |"
-        if index == 0:
-            yield "|" + " --- |" * len(row)
+def _read_all(show: Any, name: str) -> dict[int, _Slide]:
+    # Nobody sees a hidden slide, so what it says might be meant for a language model alone.
+    seen = {number: slide for number, slide in enumerate(show.slides, 1) if slide._element.get("show") != "0"}
+    for slide in seen.values():
+        unwrap_alternatives(slide._element)
+    formulas = [formula for slide in seen.values() for formula in outermost(slide._element)]
+    for formula, tex in zip(formulas, latex_of(formulas, name), strict=True):
+        formula.set(TEX, tex)
+    area = Box(0, 0, int(show.slide_width or 0), int(show.slide_height or 0))
+    return {number: _read(slide, area, name) for number, slide in seen.items()}
+
+
+def _read(slide: Any, area: Box, name: str) -> _Slide:
+    read = _Slide()
+    title = slide.shapes.title
+    if title is not None and (words := line_of(title.text_frame)):
+        read.pieces.append(Piece(BlockKind.heading, words, 1))
+    others = [shape for shape in slide.shapes if title is None or shape.shape_id != title.shape_id]
+    _add_shapes(read, others, area, area, name)
+    if slide.has_notes_slide and (frame := slide.notes_slide.notes_text_frame):
+        read.notes = frame.text
+    return read
+
+
+def _add_shapes(read: _Slide, shapes: Sequence[Any], within: Box, area: Box, name: str) -> None:
+    """Add what `shapes` say. within: what is visible of their plane; area: the slide."""
+    placed = [(_box(shape), shape) for shape in shapes if not _is_hidden(shape)]
+    visible = [(box, shape) for box, shape in placed if box.touches(within)]
+    for shape in in_reading_order(visible, within):
+        if hasattr(shape, "shapes"):
+            inner = [_box(each) for each in shape.shapes]
+            _add_shapes(read, list(shape.shapes), Box.around(inner), area, name)
+        else:
+            _add_shape(read, shape, area, name)
+
+
+def _add_shape(read: _Slide, shape: Any, area: Box, name: str) -> None:
+    if shape.has_text_frame:
+        read.pieces += frame_pieces(shape.text_frame)
+    elif shape.has_table:
+        read.pieces.append(Piece(BlockKind.table, table_text(shape.table)))
+    elif shape.has_chart:
+        read.pieces += chart_pieces(shape.chart)
+    elif is_diagram(shape):
+        read.pieces.append(Piece(BlockKind.list, diagram_text(shape)))
+    elif hasattr(shape, "image"):
+        _add_picture(read, shape, area, name)
+
+
+def _add_picture(read: _Slide, shape: Any, area: Box, name: str) -> None:
+    try:
+        data = shape.image.blob
+    except (KeyError, ValueError):  # linked, not embedded
+        return
+    image = open_image(data, name)
+    if image is not None:
+        read.pictures.append((image, _box(shape).size / max(area.size, 1)))
+
+
+def _is_hidden(shape: Any) -> bool:
+    marks = shape._element.xpath("./*/p:cNvPr[@hidden]")
+    return bool(marks) and marks[0].get("hidden") in {"1", "true"}
+
+
+def _box(shape: Any) -> Box:
+    left, top = int(shape.left or 0), int(shape.top or 0)
+    return Box(left, top, left + int(shape.width or 0), top + int(shape.height or 0))

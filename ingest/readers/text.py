@@ -14,6 +14,9 @@ from ingest.readers.text_builder import visible
 _CHINESE_HEADING = re.compile(r"^\s*第[0-9零〇一二三四五六七八九十百]+([章节篇编])[^。！？；;]{0,40}$")
 _NUMBERED_HEADING = re.compile(r"^\s*(\d+(?:\.\d+){0,3})[.、]?\s+[^\s。！？.!?；;：:，,][^。！？；;]{0,40}$")
 _LIST_ITEM = re.compile(r"^\s*(?:[-*•·]\s|\d{1,2}[.)、]\s?|[（(]\d{1,2}[)）]|[①-⑳])")
+# What most of a text in Latin or Chinese script consists of.
+_USUAL = re.compile("[\t\n\r -~\u00a0-\u024f\u2010-\u2027\u3000-\u303f\u4e00-\u9fff\uff00-\uff5e]")
+_SOUND_PER_DAMAGED = 20  # characters beyond ASCII
 _NUMBERED_ITEM = re.compile(r"^\s*\d{1,2}(?:[.)、]\s*(?!\d)|\s+)\S")
 
 
@@ -22,18 +25,50 @@ def decode(path: Path) -> str:
 
     Raises UnreadableBookError when no encoding fits.
     """
-    data = path.read_bytes()
+    return decoded(path.read_bytes(), path.name)
+
+
+def decoded(data: bytes, name: str) -> str:
+    """`decode` for the bytes of a file called `name`."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
+    if b"\0" in data and (wide := _utf_16(data)):
+        return wide
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        best = from_bytes(data, cp_isolation=["gb18030", "big5", "utf_16", "cp1252", "shift_jis", "euc_kr"]).best()
+        mended = data.decode("utf-8-sig", errors="replace")
+    damaged = mended.count("\ufffd")
+    # Another encoding read as UTF-8 is damaged nearly everywhere; a file with a few bad bytes is still UTF-8.
+    if damaged * _SOUND_PER_DAMAGED <= sum(char > "\x7f" for char in mended) - damaged:
+        return mended
+    best = from_bytes(data, cp_isolation=["gb18030", "big5", "utf_16", "cp1252", "shift_jis", "euc_kr"]).best()
     if best is None:
         raise UnreadableBookError(
-            f"{path.name} is not text in any known encoding", mend="save it as UTF-8, or give it its real suffix"
+            f"{name} is not text in any known encoding", mend="save it as UTF-8, or give it its real suffix"
         )
     return str(best)
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether the bytes of `path` are UTF-8 as they stand."""
+    try:
+        path.read_bytes().decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _utf_16(data: bytes) -> str | None:
+    """UTF-16 without a byte order mark, None where the bytes are not that."""
+    for encoding in ("utf-16-le", "utf-16-be"):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if len(_USUAL.findall(text)) >= 0.95 * len(text):
+            return text
+    return None
 
 
 def read_text(path: Path, context: ReaderContext) -> ExtractedBook:

@@ -1,7 +1,8 @@
 """Builds the text of a book block by block, so that offsets are right by construction."""
 
 import re
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from core.types import Block, BlockKind, ExtractedBook, OcrPage, Page
 
@@ -25,6 +26,31 @@ def paragraph_kind(text: str) -> BlockKind:
     line = text.strip()
     short = len(line) <= _LONGEST_CAPTION and "\n" not in line and not line.endswith(("。", "；", ";"))
     return BlockKind.caption if short and _CAPTION.match(line + " ") else BlockKind.paragraph
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A block before it has a place. `level` and `continues` as in Block."""
+
+    kind: BlockKind
+    text: str
+    level: int = 0
+    continues: bool = False
+
+
+def letters(text: str) -> int:
+    """How many letters and digits `text` has; a Chinese character is one."""
+    return sum(character.isalnum() for character in text)
+
+
+def pipe_table(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose first row is its head; "" where no cell holds text. Short rows are filled up."""
+    width = max((len(row) for row in rows), default=0)
+    if not any(cell.strip() for row in rows for cell in row):
+        return ""
+    lines = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in rows]
+    lines = [row + [""] * (width - len(row)) for row in lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [lines[0], ["---"] * width, *lines[1:]])
 
 
 def visible(text: str) -> str:
@@ -78,6 +104,11 @@ class TextBuilder:
         self._parts.append(text)
         self._length += len(text)
         self._blocks.append(Block(kind, start, self._length, level, continues))
+
+    def add_all(self, pieces: Iterable[Piece]) -> None:
+        """Append each of `pieces`."""
+        for piece in pieces:
+            self.add(piece.kind, piece.text, level=piece.level, continues=piece.continues)
 
     def build(
         self,

@@ -189,7 +189,7 @@ import json, sys
 from core.settings import load_settings
 from ingest.rebuild import fingerprint, rebuild
 report = rebuild(load_settings(), "default")
-heavy = sorted({"torch", "transformers", "sentence_transformers", "jieba", "unstructured"} & set(sys.modules))
+heavy = sorted({"torch", "transformers", "sentence_transformers", "jieba", "pptx"} & set(sys.modules))
 print(json.dumps({"published": report.published, "statuses": [file.status for file in report.files], "heavy": heavy}))
 """
 

@@ -1,10 +1,14 @@
 """Makes real files for the readers: DOCX, PPTX, EPUB, HTML, and broken ones."""
 
+import struct
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import docx
+import openpyxl
 from docx.document import Document
 from docx.oxml import parse_xml
 from pptx import Presentation
@@ -81,11 +85,16 @@ def add_word_table(document: Document, rows: Sequence[Sequence[str]]) -> None:
             cell.text = text
 
 
-def epub(path: Path, chapters: Mapping[str, str], title: str = "计算机网络") -> Path:
-    """An EPUB of XHTML bodies by name, read in their order."""
+def epub(
+    path: Path, chapters: Mapping[str, str], title: str = "计算机网络", images: Mapping[str, bytes] | None = None
+) -> Path:
+    """An EPUB of XHTML bodies by name, read in their order, and images by name."""
     items = "".join(
         f'<item id="c{number}" href="{name}" media-type="application/xhtml+xml"/>'
         for number, name in enumerate(chapters)
+    )
+    items += "".join(
+        f'<item id="i{number}" href="{name}" media-type="image/png"/>' for number, name in enumerate(images or {})
     )
     refs = "".join(f'<itemref idref="c{number}"/>' for number in range(len(chapters)))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -93,13 +102,22 @@ def epub(path: Path, chapters: Mapping[str, str], title: str = "计算机网络"
         archive.writestr("META-INF/container.xml", _CONTAINER)
         archive.writestr("content.opf", _OPF.format(title=title, items=items, refs=refs))
         for name, body in chapters.items():
-            archive.writestr(name, _XHTML.format(body=body))
+            archive.writestr(unquote(name), _XHTML.format(body=body))
+        for name, data in (images or {}).items():
+            archive.writestr(name, data)
     return path
 
 
-def slides(path: Path) -> Path:
-    """Four slides: text with notes, a table with notes, notes alone, a text box with a list and no title."""
+def slides(path: Path, fill: Callable[[Any], object] | None = None) -> Path:
+    """A PPTX file, filled with `lecture` or as told."""
     show = Presentation()
+    (fill or lecture)(show)
+    show.save(str(path))
+    return path
+
+
+def lecture(show: Any) -> None:
+    """Four slides: text with notes, a table with notes, notes alone, a text box with a list and no title."""
     first = show.slides.add_slide(show.slide_layouts[1])
     first.shapes.title.text = "计算机网络"
     body = first.placeholders[1].text_frame
@@ -122,14 +140,51 @@ def slides(path: Path) -> Path:
         paragraph.text, paragraph.level = text, level
         properties = paragraph._p.get_or_add_pPr()
         properties.append(properties.makeelement(f"{{{_DRAWING}}}buChar", {"char": "•"}))
-    show.save(str(path))
+
+
+def ole(path: Path, streams: Mapping[str, bytes]) -> Path:
+    """A container of Office 97 to 2003 with up to three streams of 4 KiB ([MS-CFB], version 3)."""
+    sector, free, end = 512, 0xFFFFFFFF, 0xFFFFFFFE
+    fat = [0xFFFFFFFD, end]
+    entries = [("Root Entry", 5, end, 0, 1 if streams else free)]
+    body = b""
+    for number, (name, content) in enumerate(streams.items(), 1):
+        start = len(fat)
+        fat += [*range(start + 1, start + 8), end]
+        body += content.ljust(4096, b"\0")[:4096]
+        entries.append((name, 2, start, 4096, free))
+        assert number < 4
+    directory = b""
+    for number, (name, kind, start, size, child) in enumerate(entries):
+        right = number + 1 if 0 < number < len(entries) - 1 else free
+        words = name.encode("utf-16-le")
+        directory += words.ljust(64, b"\0") + struct.pack(
+            "<HBBIII16sIQQIQ", len(words) + 2, kind, 1, free, right, child, b"", 0, 0, 0, start, size
+        )
+    directory = directory.ljust(sector, b"\0")
+    head = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16)
+    head += struct.pack("<HHHHH6sIIIIIIIIII", 0x3E, 3, 0xFFFE, 9, 6, b"", 0, 1, 1, 0, 4096, end, 0, end, 0, 0)
+    head += struct.pack("<108I", *[free] * 108)
+    table = struct.pack("<128I", *(fat + [free] * (128 - len(fat))))
+    return write(path, head + table + directory + body)
+
+
+def workbook(path: Path, sheets: Mapping[str, Sequence[Sequence[object]]]) -> Path:
+    """An XLSX file of rows by name of the sheet."""
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(list(row))
+    book.save(str(path))
     return path
 
 
 def with_part(source: Path, target: Path, part: str, content: bytes) -> Path:
-    """A copy of a zipped file with one part replaced."""
+    """A copy of a zipped file with one part replaced or added."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
-        for name in old.namelist():
+        for name in dict.fromkeys([*old.namelist(), part]):
             new.writestr(name, content if name == part else old.read(name))
     return target
 

@@ -66,9 +66,9 @@ def test_names_that_begin_with_a_dot_or_an_underscore_are_left_alone(tmp_path: P
 
 
 def test_suffixes_in_capitals_are_read_and_unknown_ones_are_told(tmp_path: Path) -> None:
-    books, unknown = find_books(folder_of(tmp_path, "A.MD", "B.PDF", "c.doc", "x/d.zip", "noext"))
+    books, unknown = find_books(folder_of(tmp_path, "A.MD", "B.PDF", "c.wps", "x/d.zip", "noext"))
     assert names(books) == ["A.MD", "B.PDF"]
-    assert unknown == ["c.doc", "noext", "x/d.zip"]
+    assert unknown == ["c.wps", "noext", "x/d.zip"]
 
 
 def test_links_out_of_the_folder_are_ignored(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """Files that are refused before they are parsed."""
 
+import struct
 import zipfile
 from pathlib import Path
 
 import pytest
-from files import epub, html, slides, word, write
+from files import epub, html, ole, slides, word, workbook, write
 
 from core.errors import UnreadableBookError
 from ingest.check import check_file
+from ingest.readers.ole import is_encrypted
 
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000)
@@ -59,6 +61,17 @@ def test_a_file_at_the_limit_passes(tmp_path: Path) -> None:
         ("a.markdown", PDF),
         ("a.txt", OLE),
         ("a.html", b"\x89PNG\r\n\x1a\n"),
+        ("a.png", b"\xff\xd8\xff\xe0 jpeg"),
+        ("a.jpg", b"\x89PNG\r\n\x1a\n"),
+        ("a.tif", b"plain text"),
+        ("a.bmp", PDF),
+        ("a.webp", b"RIFF\0\0\0\0WAVE"),
+        ("a.doc", b"{\\rtf1 text}"),
+        ("a.xls", b"<html><table></table></html>"),
+        ("a.ppt", b"PK\x03\x04 archive"),
+        ("a.xlsx", b"a,b\n1,2\n"),
+        ("a.csv", b"PK\x03\x04 archive"),
+        ("a.tsv", b"\x1f\x8b\x08\0"),
     ],
 )
 def test_a_wrong_suffix(name: str, content: bytes, tmp_path: Path) -> None:
@@ -74,10 +87,41 @@ def test_the_archive_of_another_format(tmp_path: Path) -> None:
     assert "not a epub" in refusal(show.rename(tmp_path / "b.epub")).message
 
 
-def test_a_password_or_an_old_format_of_office(tmp_path: Path) -> None:
-    error = refusal(write(tmp_path / "exam.docx", OLE))
-    assert "password" in error.message
-    assert "docx" in error.mend
+def test_an_ole_container_that_is_none(tmp_path: Path) -> None:
+    assert "Office 2003" in refusal(write(tmp_path / "exam.docx", OLE)).message
+    error = refusal(write(tmp_path / "exam.doc", OLE))
+    assert "damaged" in error.message and "copy it again" in error.mend
+
+
+@pytest.mark.parametrize("suffix", [".docx", ".pptx", ".xlsx", ".doc", ".ppt", ".xls"])
+def test_a_password_is_told_from_an_old_format(suffix: str, tmp_path: Path) -> None:
+    locked = ole(tmp_path / f"exam{suffix}", {"EncryptionInfo": b"", "EncryptedPackage": b""})
+    error = refusal(locked)
+    assert "password" in error.message and "without a password" in error.mend
+
+
+@pytest.mark.parametrize(
+    ("stream", "suffix"), [("WordDocument", ".doc"), ("PowerPoint Document", ".ppt"), ("Workbook", ".xls")]
+)
+def test_old_formats_are_told_apart(stream: str, suffix: str, tmp_path: Path) -> None:
+    check_file(ole(tmp_path / f"a{suffix}", {stream: b""}), 1)
+    newer = refusal(ole(tmp_path / f"a{suffix}x", {stream: b""}))
+    assert f"({suffix[1:]})" in newer.message and "save it as" in newer.mend
+    other = ".xls" if suffix == ".doc" else ".doc"
+    assert f"suffix {suffix}" in refusal(ole(tmp_path / f"b{other}", {stream: b""})).mend
+
+
+def test_old_formats_with_a_password(tmp_path: Path) -> None:
+    assert is_encrypted(ole(tmp_path / "a.doc", {"WordDocument": bytes(10) + struct.pack("<H", 0x0100)}))
+    assert is_encrypted(ole(tmp_path / "a.ppt", {"PowerPoint Document": b"", "EncryptedSummary": b""}))
+    records = struct.pack("<HH4sHH2s", 0x0809, 4, b"", 0x2F, 2, b"")
+    assert is_encrypted(ole(tmp_path / "a.xls", {"Workbook": records}))
+    for name, stream in (("b.doc", "WordDocument"), ("b.ppt", "PowerPoint Document"), ("b.xls", "Workbook")):
+        assert not is_encrypted(ole(tmp_path / name, {stream: b""}))
+
+
+def test_a_bomb_of_a_workbook(tmp_path: Path) -> None:
+    assert "zip bomb" in refusal(archive(tmp_path / "a.xlsx", {"xl/worksheets/sheet1.xml": bytes(20 * 2**20)})).message
 
 
 def test_an_archive_that_is_cut_short(tmp_path: Path) -> None:
@@ -105,6 +149,9 @@ def test_good_files_pass(tmp_path: Path) -> None:
     good = [
         word(tmp_path / "A.DOCX", lambda document: document.add_paragraph("正文") and None),
         slides(tmp_path / "a.pptx"),
+        workbook(tmp_path / "a.xlsx", {"a": [["甲", "乙"]]}),
+        write(tmp_path / "a.csv", "甲,乙\n1,2\n"),
+        write(tmp_path / "a.tsv", "甲\t乙\n".encode("gb18030")),
         epub(tmp_path / "a.epub", {"a.xhtml": "<p>正文</p>"}),
         html(tmp_path / "a.html", "<p>正文</p>"),
         write(tmp_path / "a.md", "PK 是一个词"),

@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from files import epub, html, word, write
+from files import epub, html, slides, word, write
 
 from core.errors import UnreadableBookError
 from core.settings import IngestSettings
@@ -19,6 +20,7 @@ from ingest.readers.context import ReaderContext
 from ingest.sandbox import parse_in_sandbox
 
 SETTINGS = IngestSettings()
+BODY = "进程是程序的一次执行"
 # Pandoc works on this for minutes.
 SLOW = "段落 *a* **b** `c` 与 :math:`x^2`。\n\n" * 200_000
 PATIENCE = 120.0
@@ -73,11 +75,11 @@ class Parsing(threading.Thread):
 
 def good_files(folder: Path) -> list[Path]:
     return [
-        write(folder / "a.md", "# 书\n\n段落 $x$ 与 \U00020000。\n\n- 甲\n- 乙\n"),
-        write(folder / "b.txt", "第一章 进程\n正文。\n".encode("gb18030")),
-        html(folder / "c.html", "<h1>书</h1><p>正文。</p><table><tr><td>格</td></tr></table>"),
-        word(folder / "d.docx", lambda document: document.add_paragraph("正文。") and None),
-        epub(folder / "e.epub", {"a.xhtml": "<h1>章</h1><p>正文。</p>"}),
+        write(folder / "a.md", "# 书\n\n段落的公式 $x$ 与 \U00020000。\n\n- 甲\n- 乙\n"),
+        write(folder / "b.txt", "第一章 进程\n进程是程序的执行。\n".encode("gb18030")),
+        html(folder / "c.html", "<h1>书</h1><p>进程是程序的执行。</p><table><tr><td>格</td></tr></table>"),
+        word(folder / "d.docx", lambda document: document.add_paragraph("进程是程序的执行。") and None),
+        epub(folder / "e.epub", {"a.xhtml": "<h1>章</h1><p>进程是程序的执行。</p>"}),
     ]
 
 
@@ -91,7 +93,7 @@ def test_a_good_file_comes_back_as_if_read_here(tmp_path: Path) -> None:
 
 def test_the_limits_of_this_process_stay_as_they_are(tmp_path: Path) -> None:
     before = Path("/proc/self/limits").read_text(encoding="utf-8")
-    parse_in_sandbox(write(tmp_path / "a.md", "正文"), SETTINGS)
+    parse_in_sandbox(write(tmp_path / "a.md", BODY), SETTINGS)
     assert Path("/proc/self/limits").read_text(encoding="utf-8") == before
 
 
@@ -108,7 +110,7 @@ def test_over_the_wall_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_over_the_processor_limit(tmp_path: Path) -> None:
-    path = write(tmp_path / "busy.md", "*a **a _b " * 200_000)
+    path = write(tmp_path / "busy.md", "*a **a _b " * 90_000)
     assert "1 s of processor time" in refusal(path, IngestSettings(cpu_seconds=1)).message
 
 
@@ -138,7 +140,7 @@ def test_html_nested_thousands_deep(tmp_path: Path) -> None:
 
 def test_markdown_nested_thousands_deep_is_read(tmp_path: Path) -> None:
     for mark in ("> ", "- "):
-        text = mark * 2000 + "深处\n\n后文\n"
+        text = mark * 2000 + "深处的文字\n\n后面的文字\n"
         assert parse_in_sandbox(write(tmp_path / "deep.md", text), SETTINGS).text == text
 
 
@@ -155,6 +157,43 @@ def test_markdown_nested_thousands_deep_is_read(tmp_path: Path) -> None:
 )
 def test_a_file_without_text(name: str, content: str | bytes, tmp_path: Path) -> None:
     assert "no text that could be read" in refusal(write(tmp_path / name, content)).message
+
+
+def test_a_file_with_hardly_any_text(tmp_path: Path) -> None:
+    assert "only 4 letters and digits" in refusal(write(tmp_path / "few.md", "# 书\n\nabc\n")).message
+    error = refusal(slides(tmp_path / "few.pptx", lambda show: [show.slides.add_slide(show.slide_layouts[6])] * 3))
+    assert "no text that could be read" in error.message
+
+
+def test_pages_with_hardly_any_text(tmp_path: Path) -> None:
+    def fill(show: Any) -> None:
+        for number in range(5):
+            show.slides.add_slide(show.slide_layouts[5]).shapes.title.text = f"第{number}页"
+
+    error = refusal(slides(tmp_path / "few.pptx", fill))
+    assert "15 letters and digits on 5 pages, fewer than 5 a page" in error.message
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("line.txt", "字" * 17_000_000),
+        ("line.md", "![x](data:image/png;base64,AAAA) " + "word " * 300_000),
+        ("line.html", "<p>" + "字" * 400_000 + "</p>"),
+        ("links.md", "[" * 50_000 + "文字文字文字文字"),
+        ("deep.html", "<div>" * 200_000 + "深处的文字在这里"),
+    ],
+)
+def test_what_would_keep_a_parser_busy_is_refused_at_once(name: str, content: str, tmp_path: Path) -> None:
+    path = write(tmp_path / name, content)
+    refusal(path, IngestSettings(cpu_seconds=10))
+
+
+def test_images_inside_a_page_make_no_long_line(tmp_path: Path) -> None:
+    image = "data:image/png;base64," + "A" * 2_000_000
+    page = html(tmp_path / "a.html", f"<p>{BODY}</p><img src='{image}'>")
+    assert BODY in parse_in_sandbox(page, SETTINGS).text
+    assert BODY in parse_in_sandbox(write(tmp_path / "a.md", f"{BODY}\n\n![]({image})\n"), SETTINGS).text
 
 
 def test_a_mislabelled_file_keeps_its_own_message(tmp_path: Path) -> None:
@@ -181,10 +220,10 @@ def test_modules_in_the_working_directory_are_not_imported(tmp_path: Path, monke
     write(tmp_path / "json.py", "raise SystemExit('shadowed')")
     write(tmp_path / "queue.py", "raise SystemExit('shadowed')")
     monkeypatch.chdir(tmp_path)
-    assert parse_in_sandbox(write(tmp_path / "a.md", "正文"), SETTINGS).text == "正文"
+    assert parse_in_sandbox(write(tmp_path / "a.md", BODY), SETTINGS).text == BODY
 
 
 def test_names_with_blanks_and_dashes(tmp_path: Path) -> None:
     for name in ("-rf 书.md", "计算机操作系统 - 概述.html"):
-        path = html(tmp_path / name, "<p>正文</p>")
-        assert "正文" in parse_in_sandbox(path, SETTINGS).text
+        path = html(tmp_path / name, f"<p>{BODY}</p>")
+        assert BODY in parse_in_sandbox(path, SETTINGS).text

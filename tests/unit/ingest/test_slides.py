@@ -1,4 +1,4 @@
-"""PPTX through unstructured: what becomes what, and that nothing leaves the machine."""
+"""PPTX: what becomes what, and that nothing leaves the machine."""
 
 import json
 import os

@@ -8,6 +8,7 @@ from files import CONTEXT, block_at, check_offsets, headings, of_kind, shown, wr
 from core.errors import UnreadableBookError
 from core.types import BlockKind, ExtractedBook
 from ingest.readers.text import decode, read_text
+from ingest.readers.text_builder import visible
 
 SIMPLIFIED = "第一章 操作系统概论\n操作系统是管理计算机硬件与软件资源的系统软件。进程是程序的一次执行过程。\n"
 TRADITIONAL = "第一章 作業系統概論\n作業系統是管理電腦硬體與軟體資源的系統軟體。行程是程式的一次執行過程。\n"
@@ -121,3 +122,18 @@ def test_wrapped_lines_are_one_paragraph(tmp_path: Path) -> None:
         (BlockKind.paragraph, "线程更轻。\nIt runs."),
     ]
     assert block_at(book, "线程").start == book.text.index("线程")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", [SIMPLIFIED, TRADITIONAL, ENGLISH])
+def test_utf_16_without_a_mark(text: str, encoding: str, tmp_path: Path) -> None:
+    assert decode(write(tmp_path / "book.txt", text.encode(encoding))) == text
+
+
+def test_a_few_damaged_bytes_leave_the_rest_as_it_is(tmp_path: Path) -> None:
+    data = bytearray((SIMPLIFIED * 20).encode())
+    data[100] = 0xFF
+    data[800:801] = b""
+    text = visible(decode(write(tmp_path / "book.txt", bytes(data))))
+    assert text.count("进程是程序的一次执行过程") >= 18
+    assert "\ufffd" not in text
