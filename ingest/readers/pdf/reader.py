@@ -9,6 +9,7 @@ headings             which rows are headings
 blocks               rows → paragraphs, lists, code, captions (lines) and tables (tables)
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from ingest.readers.pdf.columns import read_page
 from ingest.readers.pdf.file import PdfFile
 from ingest.readers.pdf.furniture import Sheet, running_titles, strip_furniture, title_key
 from ingest.readers.pdf.headings import Entry, PageRows, body_size, heading_levels
-from ingest.readers.pdf.layout import Row, Run, rows_of
+from ingest.readers.pdf.layout import Row, Run, shown
 from ingest.readers.pdf.ruled import NOT_RULED, with_tables
 from ingest.readers.text_builder import TextBuilder
 
@@ -115,11 +116,11 @@ def _usual_height(lines: list[OcrLine]) -> float:
 
 
 def _visible(runs: list[Run]) -> int:
-    return sum(not char.isspace() for run in runs for char in run.text)
+    return sum(shown(run.text) for run in runs)
 
 
 def _build(document: PdfFile, reading: _Reading) -> ExtractedBook:
-    body = body_size([row for sheet in reading.sheets for row in rows_of(sheet.runs)])
+    body = body_size([run for sheet in reading.sheets for run in sheet.runs])
     kept, printed = strip_furniture(reading.sheets, body)
     pages = [
         PageRows(sheet.index, read_page(with_tables(runs, sheet.ruling)), sheet.index in reading.recognised)
@@ -131,9 +132,12 @@ def _build(document: PdfFile, reading: _Reading) -> ExtractedBook:
     titles = {title_key(entry.title) for entry in outline}
     titles |= {title_key(pages[place].rows[row].text) for place, row in levels}
     style = style_of([page.rows for page in pages])
+    by_place = defaultdict[int, dict[int, int]](dict)
+    for (place, row), level in levels.items():
+        by_place[place][row] = level
     builder, before = TextBuilder(), None
     for place, (page, sheet) in enumerate(zip(pages, reading.sheets, strict=True)):
-        own = {row: level for (where, row), level in levels.items() if where == place}
+        own = by_place[place]
         gone = running_titles(page.rows, sheet.height, titles - {""}) - own.keys()
         order = [row for row in range(len(page.rows)) if row not in gone]
         own = {new: own[old] for new, old in enumerate(order) if old in own}
