@@ -54,11 +54,15 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class OcrPage:
-    """A page read by optical character recognition. confidence: mean of its lines, 0 to 1."""
+    """A page read by optical character recognition. confidence: mean of its lines, 0 to 1.
+
+    image: hash of the page's image, under which the cache of recognised pages keeps it.
+    """
 
     number: int
     engine: str
     confidence: float
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)

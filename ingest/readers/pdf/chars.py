@@ -19,6 +19,8 @@ from ingest.readers.pdf.rules import read_rules
 
 _MONO = re.compile(r"mono(?!type)|courier|consol|code|typewriter|cmtt|menlo|inconsolata", re.I)
 _MEANINGLESS = re.compile("[\ufffd\uffff\ue000-\uf8ff]")
+# What pdfium puts between lines and at their ends is not of the file.
+_CONTROLS = re.compile("[\x00\x01\x03-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SMALLEST = 1.0  # points; nobody sees smaller text, so it is not what the book says
 # What `str.isspace` says, as a table: up to the last space there is.
 _SPACES = np.array([chr(code).isspace() or code < 0x21 for code in range(0x3001)])
@@ -28,7 +30,9 @@ _SPACES = np.array([chr(code).isspace() or code < 0x21 for code in range(0x3001)
 class RawPage:
     """A page as displayed. Sizes and run boxes in points, y downwards from the top edge.
 
-    asides: text set across the reading direction. unmapped: share of characters without meaning.
+    asides: text set across the reading direction. visible: how many characters show something; hidden: how
+    many show nothing by their code. unmapped: share of the visible ones without meaning.
+    pictures: whether the page has images.
     """
 
     width: float
@@ -38,6 +42,8 @@ class RawPage:
     visible: int
     unmapped: float
     ruling: Ruling = NOT_RULED
+    hidden: int = 0
+    pictures: bool = True
 
 
 def read_chars(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> RawPage:
@@ -46,7 +52,7 @@ def read_chars(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> RawPage:
     text = _characters(text_page)
     where = _shown(text)
     if not len(where):
-        return RawPage(width, height, [], [], 0, 0.0)
+        return RawPage(width, height, [], [], 0, 0.0, hidden=len(_CONTROLS.findall(text)))
     probe, bbox = Probe(text_page), page.get_bbox()
     turn = _direction(probe, where, page.get_rotation())
     if turn % 180 != page.get_rotation() % 180:
@@ -67,7 +73,17 @@ def read_chars(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> RawPage:
             runs.append(run._replace(cell=cell))
     level = find_lines(ruled[rules.drawn])[0] if len(ruled) else []
     unmapped = _unmapped(probe, text, where)
-    return RawPage(width, height, merge_stream(runs), asides, len(where), unmapped, Ruling(grids, level))
+    return RawPage(
+        width,
+        height,
+        merge_stream(runs),
+        asides,
+        len(where),
+        unmapped,
+        Ruling(grids, level),
+        len(_CONTROLS.findall(text)),
+        rules.pictures,
+    )
 
 
 def _shown(text: str) -> npt.NDArray[np.intp]:
@@ -218,5 +234,7 @@ def _asides(text: str, asides: list[tuple[int, int]]) -> list[str]:
 def _unmapped(probe: Probe, text: str, where: npt.NDArray[np.intp]) -> float:
     """Share of characters that pdfium or the file could not give a meaning, from a sample."""
     picks = where[:: max(1, len(where) // 200)].tolist()
-    failed = zip(probe.unmapped(picks), picks, strict=True)
-    return sum(bad or bool(_MEANINGLESS.match(text[index])) for bad, index in failed) / len(picks)
+    failed = probe.unmapped(picks)
+    if _MEANINGLESS.search(text):
+        failed = [bad or bool(_MEANINGLESS.match(text[at])) for bad, at in zip(failed, picks, strict=True)]
+    return sum(failed) / len(picks)

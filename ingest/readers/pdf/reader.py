@@ -2,6 +2,7 @@
 
 file, chars      pypdfium2: outline, labels, renders; characters → runs of text
 rules, grids, cells  ruling lines → grids of tables → the cell of each run
+quality              which text layers are none, so that the page is recognised
 furniture            running heads and page numbers out, printed numbers kept as labels
 ruled                runs in grids, or between level rules → one run for each table
 layout, columns  runs → rows, in reading order
@@ -10,6 +11,7 @@ blocks               rows → paragraphs, lists, code, captions (lines) and tabl
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,14 +26,10 @@ from ingest.readers.pdf.file import PdfFile
 from ingest.readers.pdf.furniture import Sheet, running_titles, strip_furniture, title_key
 from ingest.readers.pdf.headings import Entry, PageRows, body_size, heading_levels
 from ingest.readers.pdf.layout import Row, Run, shown
+from ingest.readers.pdf.quality import FEW, garbage, sensible, why_recognise
 from ingest.readers.pdf.ruled import NOT_RULED, with_tables
 from ingest.readers.text_builder import TextBuilder
 
-OCR_CPU_SECONDS = 60.0  # granted for each recognised page; about 8 are used
-_FEW = 10  # visible characters; a page with fewer has no text layer worth the name
-_SOME = 120  # visible characters; on a page that is all image these may be a stamp
-_IMAGE, _ALL_IMAGE = 0.03, 0.8  # share of the page that images cover: with few characters, with a stamp's
-_UNMAPPED = 0.3  # share of characters without meaning at which a text layer is garbage
 _SAME, _TALLER = 0.84, 1.15  # of the usual height of recognised lines; between, it is the same type
 _SAME_SHORT, _SHORT = 0.55, 6  # the same for lines of up to so many characters, which vary more
 _OCR_EM = 0.8  # of a recognised line's height; boxes are looser than the type
@@ -39,65 +37,97 @@ _OCR_EM = 0.8  # of a recognised line's height; boxes are looser than the type
 
 @dataclass(slots=True)
 class _Reading:
-    """What has been read of the file so far, page by page."""
+    """What has been read of the file so far, page by page. damaged, silent: numbers of pages from 1."""
 
     sheets: list[Sheet] = field(default_factory=list)
     recognised: dict[int, OcrPage] = field(default_factory=dict)
     asides: dict[int, list[str]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    damaged: list[int] = field(default_factory=list)
+    silent: list[int] = field(default_factory=list)
+
+    def notes(self) -> tuple[str, ...]:
+        notes = [f"page {number} is damaged and was left out" for number in self.damaged]
+        if self.silent:
+            notes.append(f"no text was found on the images of {_pages(self.silent)}")
+        return tuple(notes)
 
 
 def read_pdf(path: Path, context: ReaderContext) -> ExtractedBook:
     """The text of the PDF at `path`, page by page.
 
-    `context.allow_cpu` is called with 60.0 (CPU seconds) before each page that is recognised from its image.
     Raises `UnreadableBookError` for a file that is corrupt, truncated, encrypted, empty, without
     pages or longer than `context.max_pages`, and `ModelError` where a scan needs the OCR engine and it fails.
     """
     document = PdfFile(path, context.max_pages)
     try:
-        reading = _read_pages(document, context)
-        if len(reading.notes) * 2 > len(document):
+        reading = _read_pages(document, context.ocr)
+        if len(reading.damaged) * 2 > len(document):
             mend = "get the file again: download, copy or export it anew"
-            raise UnreadableBookError(f"{path.name}: the PDF is damaged: {reading.notes[0]}", mend=mend)
+            raise UnreadableBookError(f"{path.name}: the PDF is damaged: {reading.notes()[0]}", mend=mend)
         return _build(document, reading)
     finally:
         document.close()
 
 
-def _read_pages(document: PdfFile, context: ReaderContext) -> _Reading:
+def _read_pages(document: PdfFile, ocr: Ocr) -> _Reading:
     reading = _Reading()
+    layers: dict[int, RawPage] = {}
     for index in range(len(document)):
         page = document.read(index)
         if page is None:
-            reading.notes.append(f"page {index + 1} is damaged and was left out")
-            continue
-        runs = page.runs
-        if _needs_ocr(document, index, page):
-            context.allow_cpu(OCR_CPU_SECONDS)
-            found, confidence = _recognise(document, index, context.ocr)
-            # A full-page picture behind real text: keep the text layer unless the image says much more.
-            if page.visible < _FEW or page.unmapped >= _UNMAPPED or _visible(found) > 2 * page.visible:
-                runs = found
-                reading.recognised[index] = OcrPage(index + 1, context.ocr.engine, confidence)
-        if index not in reading.recognised and page.asides:
-            reading.asides[index] = page.asides
-        by_image = index in reading.recognised
+            reading.damaged.append(index + 1)
+        else:
+            layers[index] = page
+    wanted = [index for index, page in layers.items() if reason(document, index, page)]
+    # Pages are drawn as the recogniser gets to them: pdfium works in one thread, and images are large.
+    found = dict(zip(wanted, ocr.read_all(document.render(index) for index in wanted), strict=True))
+    for index, page in layers.items():
+        runs, by_image = page.runs, False
+        if index in found:
+            runs = _runs(found[index].lines, document.scale(index))
+            by_image = _is_better(runs, page)
+            if by_image:
+                reading.recognised[index] = OcrPage(index + 1, ocr.engine, found[index].confidence, found[index].image)
+            elif not page.runs:
+                reading.silent.append(index + 1)
+        if not by_image:
+            runs = page.runs
+            if page.asides:
+                reading.asides[index] = page.asides
         reading.sheets.append(Sheet(index, page.height, runs, by_image, NOT_RULED if by_image else page.ruling))
     return reading
 
 
-def _needs_ocr(document: PdfFile, index: int, page: RawPage) -> bool:
-    if page.visible >= _SOME and page.unmapped < _UNMAPPED:
-        return False
-    if page.visible >= _FEW and page.unmapped >= _UNMAPPED:
-        return True
-    return document.image_share(index) >= (_IMAGE if page.visible < _FEW else _ALL_IMAGE)
+def reason(document: PdfFile, index: int, page: RawPage) -> str:
+    """Why the page is to be recognised from its image, "" if its text layer will do."""
+    fault = garbage(page.runs, page.unmapped)
+    image = document.image_share(index) if page.pictures or page.visible < FEW else 0.0
+    return why_recognise(page.runs, page.height, page.hidden, fault, image)
 
 
-def _recognise(document: PdfFile, index: int, ocr: Ocr) -> tuple[list[Run], float]:
-    image, scale = document.render(index)
-    lines, confidence = ocr.read(image)
+def _is_better(found: list[Run], page: RawPage) -> bool:
+    """Whether what was recognised says more than the text layer."""
+    said = sum(shown(run.text) for run in found)
+    if garbage(page.runs, page.unmapped) or page.visible < FEW:
+        return said > 0 and said >= sensible(page.runs, page.unmapped)
+    # A picture behind real text: only where the image says much more.
+    return said > 2 * page.visible
+
+
+def _pages(numbers: Sequence[int]) -> str:
+    """ "page 3", "pages 3, 5-9"."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    listed = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
+    return f"page {listed}" if len(numbers) == 1 else f"pages {listed}"
+
+
+def _runs(lines: Sequence[OcrLine], scale: float) -> list[Run]:
+    """Recognised lines in points. scale: pixels per point."""
     usual = _usual_height(lines)
     runs = []
     for line in lines:
@@ -106,17 +136,13 @@ def _recognise(document: PdfFile, index: int, ocr: Ocr) -> tuple[list[Run], floa
         least = _SAME_SHORT if len(line.text) <= _SHORT else _SAME
         height = usual if least * usual < line.y1 - line.y0 < _TALLER * usual else line.y1 - line.y0
         runs.append(Run(line.text, x0, y0, x1, y1, _OCR_EM * height / scale))
-    return runs, confidence
+    return runs
 
 
-def _usual_height(lines: list[OcrLine]) -> float:
+def _usual_height(lines: Sequence[OcrLine]) -> float:
     """The height (pixels) of the line in the middle when each counts by its length."""
     heights = sorted(line.y1 - line.y0 for line in lines for _ in line.text)
     return heights[len(heights) // 2] if heights else 0.0
-
-
-def _visible(runs: list[Run]) -> int:
-    return sum(shown(run.text) for run in runs)
 
 
 def _build(document: PdfFile, reading: _Reading) -> ExtractedBook:
@@ -148,7 +174,7 @@ def _build(document: PdfFile, reading: _Reading) -> ExtractedBook:
         for piece in pieces:
             builder.add(piece.kind, piece.text, level=piece.level, continues=piece.continues)
     recognised = tuple(reading.recognised[index] for index in sorted(reading.recognised))
-    return builder.build(title=document.title(), ocr=recognised, notes=tuple(reading.notes))
+    return builder.build(title=document.title(), ocr=recognised, notes=reading.notes())
 
 
 def _with_asides(pieces: list[Piece], last: Row | None, asides: list[str]) -> tuple[list[Piece], Row | None]:

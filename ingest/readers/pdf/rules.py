@@ -45,11 +45,12 @@ _Box = tuple[float, float, float, float]
 class Rules:
     """Upright and level lines, each a thin box (left, top, right, bottom; y upwards).
 
-    drawn: False for the edge of a shaded area.
+    drawn: False for the edge of a shaded area. pictures: whether the page has images.
     """
 
     boxes: npt.NDArray[np.float64]
     drawn: npt.NDArray[np.bool_]
+    pictures: bool
 
 
 def read_rules(page: pdfium.PdfPage) -> Rules:
@@ -57,28 +58,33 @@ def read_rules(page: pdfium.PdfPage) -> Rules:
     found: list[tuple[_Box, bool]] = []
     width, height = page.get_size()
     pen = _Pen()
-    for item, matrix in _paths(address(page.raw), _IDENTITY, 0):
-        found += [each for each in pen.rules(item, matrix) if _near(each[0], width, height)]
+    pictures = False
+    for item, kind, matrix in _objects(address(page.raw), _IDENTITY, 0):
+        if kind == raw.FPDF_PAGEOBJ_IMAGE:
+            pictures = True
+            continue
         if len(found) > _MOST:
-            found = []
-            break
+            continue
+        found += [each for each in pen.rules(item, matrix) if _near(each[0], width, height)]
+    if len(found) > _MOST:
+        found = []
     boxes = np.array([(x0, y1, x1, y0) for (x0, y0, x1, y1), _ in found], dtype=np.float64).reshape(-1, 4)
-    return Rules(boxes, np.array([drawn for _, drawn in found], dtype=np.bool_))
+    return Rules(boxes, np.array([drawn for _, drawn in found], dtype=np.bool_), pictures)
 
 
 def _near(box: _Box, width: float, height: float) -> bool:
     return (-width < box[0] and box[2] < 2 * width) and (-height < box[1] and box[3] < 2 * height)
 
 
-def _paths(owner: int, matrix: _Matrix, depth: int) -> Iterator[tuple[int, _Matrix]]:
-    """The path objects of a page or form, with what turns their form's coordinates into the page's."""
+def _objects(owner: int, matrix: _Matrix, depth: int) -> Iterator[tuple[int, int, _Matrix]]:
+    """The paths and images of a page or form, their kind, and what turns their form's coordinates into the page's."""
     count = (_count_in if depth else _count_at)(owner)
     items = list(map(_object_in if depth else _object_at, repeat(owner), range(count)))
     for item, kind in zip(items, map(_kind_of, items), strict=True):
-        if kind == raw.FPDF_PAGEOBJ_PATH:
-            yield item, matrix
+        if kind in (raw.FPDF_PAGEOBJ_PATH, raw.FPDF_PAGEOBJ_IMAGE):
+            yield item, kind, matrix
         elif kind == raw.FPDF_PAGEOBJ_FORM and depth < _DEEPEST:
-            yield from _paths(item, _times(_matrix_of(item), matrix), depth + 1)
+            yield from _objects(item, _times(_matrix_of(item), matrix), depth + 1)
 
 
 def _matrix_of(item: int) -> _Matrix:
