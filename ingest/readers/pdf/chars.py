@@ -13,6 +13,7 @@ import pypdfium2.raw as raw
 from ingest.readers.pdf.cells import Stretch, place
 from ingest.readers.pdf.grids import find_grids, find_lines
 from ingest.readers.pdf.layout import Run, merge_stream
+from ingest.readers.pdf.ligatures import NO_MEANING, spelt_out, with_ligatures
 from ingest.readers.pdf.probe import Box, Probe
 from ingest.readers.pdf.ruled import NOT_RULED, Ruling
 from ingest.readers.pdf.rules import read_rules
@@ -21,6 +22,7 @@ _MONO = re.compile(r"mono(?!type)|courier|consol|code|typewriter|cmtt|menlo|inco
 _MEANINGLESS = re.compile("[\ufffd\uffff\ue000-\uf8ff]")
 # What pdfium puts between lines and at their ends is not of the file.
 _CONTROLS = re.compile("[\x00\x01\x03-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_UNTOLD = "\ufffe"
 _SMALLEST = 1.0  # points; nobody sees smaller text, so it is not what the book says
 # What `str.isspace` says, as a table: up to the last space there is.
 _SPACES = np.array([chr(code).isspace() or code < 0x21 for code in range(0x3001)])
@@ -32,7 +34,7 @@ class RawPage:
 
     asides: text set across the reading direction. visible: how many characters show something; hidden: how
     many show nothing by their code. unmapped: share of the visible ones without meaning.
-    pictures: whether the page has images.
+    pictures: whether the page has images. lost: how many characters the file gives no meaning.
     """
 
     width: float
@@ -44,6 +46,7 @@ class RawPage:
     ruling: Ruling = NOT_RULED
     hidden: int = 0
     pictures: bool = True
+    lost: int = 0
 
 
 def read_chars(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> RawPage:
@@ -57,7 +60,12 @@ def read_chars(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> RawPage:
     turn = _direction(probe, where, page.get_rotation())
     if turn % 180 != page.get_rotation() % 180:
         width, height = height, width
-    layer = _Layer(probe, text, where, _turned(probe.boxes(where), bbox, turn), bbox, turn)
+    boxes = _turned(probe.boxes(where), bbox, turn)
+    if NO_MEANING in text:
+        widths = np.zeros(len(text))
+        widths[where] = (boxes[:, 2] - boxes[:, 0]) / np.maximum(boxes[:, 3] - boxes[:, 1], _SMALLEST)
+        text = with_ligatures(text, widths.tolist())
+    layer = _Layer(probe, text, where, boxes, bbox, turn)
     stretches, asides = layer.stretches(width, height)
     rules = read_rules(page)
     ruled = _turned(rules.boxes, bbox, turn)
@@ -72,7 +80,7 @@ def read_chars(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> RawPage:
             run = each.run if whole else layer.runs([start], [end])[0][0]
             runs.append(run._replace(cell=cell))
     level = find_lines(ruled[rules.drawn])[0] if len(ruled) else []
-    unmapped = _unmapped(probe, text, where)
+    unmapped = max(_unmapped(probe, text, where), text.count(NO_MEANING) / len(where))
     return RawPage(
         width,
         height,
@@ -83,6 +91,7 @@ def read_chars(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> RawPage:
         Ruling(grids, level),
         len(_CONTROLS.findall(text)),
         rules.pictures,
+        text.count(NO_MEANING),
     )
 
 
@@ -166,6 +175,8 @@ class _Layer:
 
 def _clean(text: str) -> str:
     """Words with single spaces between them; a hyphen where pdfium marks one at the line's end."""
+    if not text.isascii():
+        text = spelt_out(text)
     if text.isprintable() and "  " not in text:
         return text
     text = re.sub(r"[\ufffe\x02]$", "-", text)
@@ -185,6 +196,13 @@ def _characters(text_page: pdfium.PdfTextPage) -> str:
     if len(text) != count:
         get, handle = raw.FPDFText_GetUnicode, text_page.raw
         text = "".join(map(chr, (get(handle, i) for i in range(count))))
+    if _UNTOLD in text:
+        # It stands for a hyphen that pdfium found at the end of a line, too.
+        shown = list(text)
+        for at in (at for at, char in enumerate(text) if char == _UNTOLD):
+            if raw.FPDFText_GetUnicode(text_page.raw, at) == 0:
+                shown[at] = NO_MEANING
+        text = "".join(shown)
     return text
 
 

@@ -2,6 +2,7 @@
 
 file, chars      pypdfium2: outline, labels, renders; characters → runs of text
 rules, grids, cells  ruling lines → grids of tables → the cell of each run
+ligatures            characters without a meaning that can be told by their place
 quality              which text layers are none, so that the page is recognised
 furniture            running heads and page numbers out, printed numbers kept as labels
 ruled                runs in grids, or between level rules → one run for each table
@@ -37,18 +38,25 @@ _OCR_EM = 0.8  # of a recognised line's height; boxes are looser than the type
 
 @dataclass(slots=True)
 class _Reading:
-    """What has been read of the file so far, page by page. damaged, silent: numbers of pages from 1."""
+    """What has been read of the file so far, page by page. damaged, silent: numbers of pages from 1.
+
+    lost: by such a number, how many characters were left out because the file gives them no meaning.
+    """
 
     sheets: list[Sheet] = field(default_factory=list)
     recognised: dict[int, OcrPage] = field(default_factory=dict)
     asides: dict[int, list[str]] = field(default_factory=dict)
     damaged: list[int] = field(default_factory=list)
     silent: list[int] = field(default_factory=list)
+    lost: dict[int, int] = field(default_factory=dict)
 
     def notes(self) -> tuple[str, ...]:
         notes = [f"page {number} is damaged and was left out" for number in self.damaged]
         if self.silent:
             notes.append(f"no text was found on the images of {_pages(self.silent)}")
+        if self.lost:
+            count, listed = sum(self.lost.values()), _pages(sorted(self.lost))
+            notes.append(f"characters left out because the file does not say what they mean: {count}, on {listed}")
         return tuple(notes)
 
 
@@ -92,6 +100,8 @@ def _read_pages(document: PdfFile, ocr: Ocr) -> _Reading:
                 reading.silent.append(index + 1)
         if not by_image:
             runs = page.runs
+            if page.lost:
+                reading.lost[index + 1] = page.lost
             if page.asides:
                 reading.asides[index] = page.asides
         reading.sheets.append(Sheet(index, page.height, runs, by_image, NOT_RULED if by_image else page.ruling))
