@@ -3,6 +3,7 @@
 file, chars      pypdfium2: outline, labels, renders; characters → runs of text
 rules, grids, cells  ruling lines → grids of tables → the cell of each run
 ligatures            characters without a meaning that can be told by their place
+recognised           recognised lines → runs, with the size of their type
 quality              which text layers are none, so that the page is recognised
 furniture            running heads and page numbers out, printed numbers kept as labels
 ruled                runs in grids, or between level rules → one run for each table
@@ -19,7 +20,7 @@ from pathlib import Path
 from core.errors import UnreadableBookError
 from core.types import BlockKind, ExtractedBook, OcrPage
 from ingest.readers.context import ReaderContext
-from ingest.readers.ocr import Ocr, OcrLine
+from ingest.readers.ocr import Ocr
 from ingest.readers.pdf.blocks import Piece, page_blocks, style_of
 from ingest.readers.pdf.chars import RawPage
 from ingest.readers.pdf.columns import read_page
@@ -28,12 +29,9 @@ from ingest.readers.pdf.furniture import Sheet, running_titles, strip_furniture,
 from ingest.readers.pdf.headings import Entry, PageRows, body_size, heading_levels
 from ingest.readers.pdf.layout import Row, Run, shown
 from ingest.readers.pdf.quality import FEW, garbage, sensible, why_recognise
+from ingest.readers.pdf.recognised import runs_of
 from ingest.readers.pdf.ruled import NOT_RULED, with_tables
 from ingest.readers.text_builder import TextBuilder
-
-_SAME, _TALLER = 0.84, 1.15  # of the usual height of recognised lines; between, it is the same type
-_SAME_SHORT, _SHORT = 0.55, 6  # the same for lines of up to so many characters, which vary more
-_OCR_EM = 0.8  # of a recognised line's height; boxes are looser than the type
 
 
 @dataclass(slots=True)
@@ -92,7 +90,7 @@ def _read_pages(document: PdfFile, ocr: Ocr) -> _Reading:
     for index, page in layers.items():
         runs, by_image = page.runs, False
         if index in found:
-            runs = _runs(found[index].lines, document.scale(index))
+            runs = runs_of(found[index].lines, document.scale(index))
             by_image = _is_better(runs, page)
             if by_image:
                 reading.recognised[index] = OcrPage(index + 1, ocr.engine, found[index].confidence, found[index].image)
@@ -134,25 +132,6 @@ def _pages(numbers: Sequence[int]) -> str:
             spans.append([number, number])
     listed = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
     return f"page {listed}" if len(numbers) == 1 else f"pages {listed}"
-
-
-def _runs(lines: Sequence[OcrLine], scale: float) -> list[Run]:
-    """Recognised lines in points. scale: pixels per point."""
-    usual = _usual_height(lines)
-    runs = []
-    for line in lines:
-        x0, y0, x1, y1 = (value / scale for value in (line.x0, line.y0, line.x1, line.y1))
-        # Boxes of the same type differ in height by what letters they hold, those of short lines most.
-        least = _SAME_SHORT if len(line.text) <= _SHORT else _SAME
-        height = usual if least * usual < line.y1 - line.y0 < _TALLER * usual else line.y1 - line.y0
-        runs.append(Run(line.text, x0, y0, x1, y1, _OCR_EM * height / scale))
-    return runs
-
-
-def _usual_height(lines: Sequence[OcrLine]) -> float:
-    """The height (pixels) of the line in the middle when each counts by its length."""
-    heights = sorted(line.y1 - line.y0 for line in lines for _ in line.text)
-    return heights[len(heights) // 2] if heights else 0.0
 
 
 def _build(document: PdfFile, reading: _Reading) -> ExtractedBook:

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from test_pdf import DATA, PROSE, Paper, needs_data, prose
 
+from ingest.readers.ocr import OcrLine
 from ingest.readers.pdf.file import PdfFile
 from ingest.readers.pdf.layout import Run
 from ingest.readers.pdf.ligatures import with_ligatures
 from ingest.readers.pdf.quality import garbage, sensible, why_recognise
 from ingest.readers.pdf.reader import reason
+from ingest.readers.pdf.recognised import runs_of
 
 ENGLISH = " ".join(PROSE * 2)
 CHINESE = "进程是程序的一次执行，系统为它分配内存和处理机时间，调度程序决定哪个就绪进程可以运行以及运行多长时间。" * 3
@@ -136,3 +138,32 @@ class TestLigatures:
         text = " ".join(run.text for page in pages if page for run in page.runs)
         assert "efficient" in text and "different" in text and "effectively" in text
         assert "ecient" not in text and "dierent" not in text
+
+
+class TestSizesOfRecognisedLines:
+    def sizes(self, *lines: tuple[str, float, float]) -> list[float]:
+        """Sizes against that of the body. lines: text, width and height of the box, which add to twenty of the body."""
+        body = [("进程是程序在一个数据集合上的一次执行过程", 400.0, 24.0)] * 20
+        found = [
+            OcrLine(text, 50, 40 * k, 50 + wide, 40 * k + high, 1)
+            for k, (text, wide, high) in enumerate([*body, *lines])
+        ]
+        runs = runs_of(found, 2.0)
+        assert runs[0].x1 == 225 and runs[0].size == pytest.approx(9.6)
+        return [run.size / runs[0].size for run in runs[20:]]
+
+    def test_loose_boxes_of_short_lines_are_of_the_same_type(self) -> None:
+        assert self.sizes(("费。", 42, 36), ("承担者。", 82, 33), ("一元", 48, 31)) == [1, 1, 1]
+
+    def test_headings_and_notes_are_not(self) -> None:
+        heading, note = self.sizes(
+            ("第三章 散列表", 230, 38), ("（8）只要交换价值相等，一种商品就同另一种商品", 336, 22)
+        )
+        assert heading > 1.4
+        assert 0.6 < note < 0.8
+
+    def test_other_scripts_go_by_height(self) -> None:
+        assert self.sizes(("A process is a program", 300, 25), ("A Large Title", 300, 40)) == [
+            1,
+            pytest.approx(40 / 24),
+        ]
