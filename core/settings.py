@@ -7,7 +7,7 @@ Sources, strongest first: arguments, `KEBEN_*` environment variables (`__` betwe
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -69,13 +69,33 @@ class ChunkSettings(_Group):
         return self
 
 
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class IngestSettings(_Group):
     workers: int = Field(2, ge=1, le=64, description="Files parsed at the same time.")
-    wall_seconds: int = Field(300, ge=1, le=86400, description="Longest time one file may take.")
+    wall_seconds: int = Field(
+        300, ge=1, le=86400, description="Longest time one file may take; it begins anew with each page read by OCR."
+    )
     cpu_seconds: int = Field(60, ge=1, le=86400, description="Processor time for one file; a page read by OCR adds 60.")
     memory_mb: int = Field(4096, ge=256, le=65536, description="Address space for parsing one file, in MiB.")
     max_file_mb: int = Field(100, ge=1, le=4096, description="Largest file, in MiB.")
     max_pages: int = Field(3000, ge=1, le=100000, description="Most pages in one file.")
+    ocr_engine: Literal["rapidocr", "tesseract"] = Field(
+        "rapidocr", description="What reads pages without text; tesseract must be installed apart."
+    )
+    ocr_languages: str = Field(
+        "chi_sim+eng", pattern=r"^\w+(\+\w+)*$", description="Languages that tesseract looks for, joined by '+'."
+    )
+    ocr_workers: int = Field(
+        default_factory=_cores,
+        ge=1,
+        le=256,
+        description="Pages of one file read by OCR at the same time; by default one for each core. "
+        "Each takes about 600 MiB, and no more are read than memory_mb allows.",
+    )
 
 
 class RetrievalSettings(_Group):

@@ -1,5 +1,6 @@
 """Value types that cross package borders. Plain dataclasses; offsets count Python characters."""
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -53,11 +54,15 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class OcrPage:
-    """A page read by optical character recognition. confidence: mean of its lines, 0 to 1."""
+    """A page read by optical character recognition. confidence: mean of its lines, 0 to 1.
+
+    image: hash of the page's image, under which the cache of recognised pages keeps it.
+    """
 
     number: int
     engine: str
     confidence: float
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +78,7 @@ class ExtractedBook:
 
     def page_at(self, offset: int) -> Page:
         """The page that holds `offset`; text between two pages belongs to the earlier one."""
-        current = self.pages[0]
-        for page in self.pages:
-            if page.start > offset:
-                break
-            current = page
-        return current
+        return self.pages[max(0, bisect_right(self.pages, offset, key=lambda page: page.start) - 1)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,22 +6,26 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from core.errors import UnreadableBookError
 from core.settings import PROJECT, IngestSettings
 from core.types import ExtractedBook
-from ingest.worker import book_from_json
+from ingest.worker import book_from_json, progress_file
 
 _TAIL = 300
 _FEWEST, _FEWEST_ON_PAGE = 8, 5  # letters and digits of a book, and of its pages on average
 
 
-def parse_in_sandbox(path: Path, settings: IngestSettings) -> ExtractedBook:
-    """Parse `path`; raises UnreadableBookError, also when the parser hangs, dies or finds no text."""
+def parse_in_sandbox(path: Path, settings: IngestSettings, ocr_cache: Path | None = None) -> ExtractedBook:
+    """Parse `path`; raises UnreadableBookError, also when the parser hangs, dies or finds no text.
+
+    ocr_cache: folder in which each recognised page is kept as soon as it is read, as `<OcrPage.image>.json`.
+    """
     with tempfile.TemporaryDirectory(prefix="keben-") as folder:
         out = Path(folder, "book.json")
-        _run(path, out, Path(folder, "stderr"), settings)
+        _run(path, out, Path(folder, "stderr"), settings, ocr_cache)
         result = json.loads(out.read_text(encoding="utf-8", errors="surrogatepass"))
     if "error" in result:
         raise UnreadableBookError(result["error"], mend=result["mend"])
@@ -47,10 +51,10 @@ def _check_text(path: Path, book: ExtractedBook) -> None:
     )
 
 
-def _run(path: Path, out: Path, stderr: Path, settings: IngestSettings) -> None:
-    limits = settings.model_dump(include={"memory_mb", "cpu_seconds", "max_file_mb", "max_pages"})
+def _run(path: Path, out: Path, stderr: Path, settings: IngestSettings, ocr_cache: Path | None) -> None:
+    options = {**settings.model_dump(), "ocr_cache": str(ocr_cache.resolve()) if ocr_cache else None}
     # -P: a json.py in the working directory must not be imported in place of the real one.
-    command = [sys.executable, "-P", "-m", "ingest.worker", str(path.resolve()), str(out), json.dumps(limits)]
+    command = [sys.executable, "-P", "-m", "ingest.worker", str(path.resolve()), str(out), json.dumps(options)]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "DO_NOT_TRACK": "true", "TMPDIR": str(out.parent)}
     with stderr.open("wb") as log:
         # Its own session, so that whatever the parser starts is killed with it.
@@ -58,18 +62,32 @@ def _run(path: Path, out: Path, stderr: Path, settings: IngestSettings) -> None:
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
         )
         try:
-            code = process.wait(timeout=settings.wall_seconds)
-        except subprocess.TimeoutExpired:
-            raise UnreadableBookError(
-                f"{path.name} was not read within {settings.wall_seconds} s",
-                mend="leave the file out, or raise KEBEN_INGEST__WALL_SECONDS",
-            ) from None
+            code = _wait(process, settings.wall_seconds, progress_file(out))
         finally:
             _kill_group(process)
+    if code is None:
+        raise UnreadableBookError(
+            f"{path.name} was not read within {settings.wall_seconds} s",
+            mend="leave the file out, or raise KEBEN_INGEST__WALL_SECONDS",
+        )
     if code or not out.exists():
         raise UnreadableBookError(
             f"{path.name}: {_cause(code, stderr, settings)}", mend="check the file, or leave it out"
         )
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float, progress: Path) -> int | None:
+    """The exit code; None where neither an end nor progress was seen for so many seconds."""
+    seen, deadline = 0, time.monotonic() + seconds
+    while True:
+        try:
+            return process.wait(timeout=max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            now = progress.stat().st_mtime_ns if progress.exists() else 0
+            if now == seen:
+                return None
+            # The file's clock may be set while we wait, so only its change counts, not its age.
+            seen, deadline = now, time.monotonic() + seconds
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

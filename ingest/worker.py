@@ -1,4 +1,4 @@
-"""The child process that parses one file: `python -m ingest.worker FILE OUT LIMITS`.
+"""The child process that parses one file: `python -m ingest.worker FILE OUT OPTIONS`.
 
 It lowers its own limits before it touches the file, so that a hostile or broken file can only
 harm this process. The result, a book or an error, is written to OUT as JSON.
@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from core.types import Block, BlockKind, ExtractedBook, OcrPage, Page
 from ingest.check import check_file
 from ingest.readers import read_book
 from ingest.readers.context import ReaderContext
+from ingest.readers.ocr import Ocr
 
 _MAX_OUTPUT = 2**30
+_FIRST_PAGE_MB, _PAGE_MB = 2048, 600  # address space for reading one page image, and for each more at a time
 
 
 def _lower_limits(memory_mb: int, cpu_seconds: int) -> None:
@@ -28,21 +31,41 @@ def _lower_limits(memory_mb: int, cpu_seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _allow_cpu(seconds: float) -> None:
+def progress_file(out: Path) -> Path:
+    """Touched whenever the worker is granted more time; its wall clock begins anew then."""
+    return out.with_suffix(".progress")
+
+
+def _grant(out: Path, seconds: float) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (soft + int(seconds), hard))
+    progress_file(out).touch()
 
 
-def main(path: str, out: str, limits: str) -> None:
-    """Parse `path` under `limits` (JSON: memory_mb, cpu_seconds, max_file_mb, max_pages)."""
-    bounds: dict[str, int] = json.loads(limits)
+def _context(out: Path, options: dict[str, Any]) -> ReaderContext:
+    allow_cpu = partial(_grant, out)
+    # On a machine of many cores it is the address space that bounds how many pages are read at a time.
+    most = 1 + max(0, options["memory_mb"] - _FIRST_PAGE_MB) // _PAGE_MB
+    ocr = Ocr(
+        options["ocr_engine"],
+        languages=options["ocr_languages"],
+        workers=min(options["ocr_workers"], most),
+        cache=Path(options["ocr_cache"]) if options["ocr_cache"] else None,
+        allow_cpu=allow_cpu,
+    )
+    return ReaderContext(options["max_pages"], allow_cpu, ocr)
+
+
+def main(path: str, out: str, options: str) -> None:
+    """Parse `path`. options: JSON of the ingest settings, and `ocr_cache`, a folder or null."""
+    bounds: dict[str, Any] = json.loads(options)
     os.environ["OMP_NUM_THREADS"] = os.environ["OMP_THREAD_LIMIT"] = "1"
     _lower_limits(bounds["memory_mb"], bounds["cpu_seconds"])
     file = Path(path)
     result: dict[str, Any]
     try:
         check_file(file, bounds["max_file_mb"])
-        result = {"book": dataclasses.asdict(read_book(file, ReaderContext(bounds["max_pages"], _allow_cpu)))}
+        result = {"book": dataclasses.asdict(read_book(file, _context(Path(out), bounds)))}
     except KebenError as error:
         result = {"error": error.message, "mend": error.mend}
     except MemoryError:

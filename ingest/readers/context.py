@@ -13,8 +13,8 @@ from ingest.readers.ocr import Ocr
 class ReaderContext:
     """Limits and helpers of one reading.
 
-    max_pages: most pages of one file. allow_cpu(seconds): asks for more processor time, as recognition
-    needs. ocr: reads images of pages; its engine is loaded at the first use.
+    max_pages: most pages of one file. allow_cpu(seconds): asks for more processor time. ocr: reads images of
+    pages, and asks for the time itself; its engine is loaded at the first use.
     """
 
     max_pages: int

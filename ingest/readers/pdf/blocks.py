@@ -10,8 +10,8 @@ from ingest.readers.pdf.layout import Row, leading_of
 from ingest.readers.pdf.lines import (
     BULLET,
     DASHES,
-    ENDS,
     code_text,
+    ends_sentence,
     is_caption,
     is_full,
     join_lines,
@@ -193,18 +193,18 @@ class _Reader:
         if abs(row.size - above.size) > self._slack * em or is_contents_line(above):
             return False
         if row.column != above.column:
-            return is_full(above) and not ENDS.search(above.text)
+            return is_full(above) and not ends_sentence(above.text)
         step = (row.middle - above.middle) / em
         if step > 1.35 * self._leading + 0.05:
             return False
         # A long word that goes to the next line leaves a gap, but not half a line.
-        wrapped = not ENDS.search(above.text) and above.x1 > above.left + 0.6 * (above.right - above.left)
+        wrapped = not ends_sentence(above.text) and above.x1 > above.left + 0.6 * (above.right - above.left)
         if not (is_full(above) or wrapped):
             return False
         if row.x0 > first.x0 + 0.5 * em:
             return row.x0 < first.x0 + 6 * em
         # Chinese items are indented in their first line only.
-        return first.x0 > first.left + 0.8 * em or not ENDS.search(above.text)
+        return first.x0 > first.left + 0.8 * em or not ends_sentence(above.text)
 
     def _run_on(self, at: int, most: int) -> int:
         """The row after the paragraph that begins at row `at`."""
@@ -219,7 +219,7 @@ class _Reader:
         row, above = self._rows[at], self._rows[at - 1]
         if at in self._levels or self._is_code(at) or row.table:
             return True
-        ended = bool(ENDS.search(above.text)) or not is_full(above)
+        ended = ends_sentence(above.text) or not is_full(above)
         if len(row.parts) > 1 and table_at(self._rows[: self._next_mark(at)], at):
             return True
         if ended and is_caption(self._rows[at]):
@@ -236,7 +236,7 @@ class _Reader:
             return True
         if step > (1.35 * self._leading + 0.05) * max(em, above.size):
             return True
-        indent, closed = row.x0 - above.x0, bool(ENDS.search(above.text))
+        indent, closed = row.x0 - above.x0, ends_sentence(above.text)
         if indent > 0.8 * em:
             return closed or not is_full(above)
         if indent < -0.8 * em:
@@ -252,4 +252,4 @@ class _Reader:
             return False
         if row.x0 > row.left + 0.8 * em:
             return False
-        return self._style.indents or not ENDS.search(above.text)
+        return self._style.indents or not ends_sentence(above.text)

@@ -1,11 +1,10 @@
 """Columns of a page, pure: which runs stand in which column, and in what order they are read."""
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import accumulate
 from statistics import median
 
-from ingest.readers.pdf.layout import Row, Run, is_cjk, rows_of
+from ingest.readers.pdf.layout import Row, Run, cjk_count, rows_of
 
 _GUTTER = 0.7  # em; narrowest channel between two columns
 _LINES = 4  # rows that each of two columns must have at least
@@ -20,7 +19,7 @@ def read_page(runs: Sequence[Run]) -> list[Row]:
     edges = {(row.left, row.right): (0.0, 0.0) for row in rows}
     for key in edges:
         edges[key] = _edges([row for row in rows if (row.left, row.right) == key])
-    return [replace(row, left=left, right=right) for row in rows for left, right in [edges[row.left, row.right]]]
+    return [row._replace(left=left, right=right) for row in rows for left, right in [edges[row.left, row.right]]]
 
 
 def _edges(rows: Sequence[Row]) -> tuple[float, float]:
@@ -111,9 +110,11 @@ def find_gutter(runs: Sequence[Run]) -> tuple[float, float] | None:
 def _channels(runs: Sequence[Run], left: float, right: float, need: float) -> list[tuple[float, float]]:
     """Vertical strips that almost no run crosses (a centred title or two may)."""
     steps = max(1, int(right - left))
-    cover = Counter[int]()
+    changes = [0] * (steps + 2)
     for run in runs:
-        cover.update(range(int(run.x0 - left), int(run.x1 - left) + 1))
+        changes[int(run.x0 - left)] += 1
+        changes[int(run.x1 - left) + 1] -= 1
+    cover = list(accumulate(changes))
     allowed = int(0.08 * len(runs))
     free = [step for step in range(steps) if cover[step] <= allowed]
     strips: list[list[int]] = []
@@ -125,7 +126,7 @@ def _channels(runs: Sequence[Run], left: float, right: float, need: float) -> li
     return [(left + a, left + b + 1) for a, b in (_clearest(strip, cover, need) for strip in strips)]
 
 
-def _clearest(strip: list[int], cover: Counter[int], need: float) -> tuple[int, int]:
+def _clearest(strip: list[int], cover: Sequence[int], need: float) -> tuple[int, int]:
     """The part of a strip, at least `need` wide, that the fewest runs cross; the last one of several.
 
     Ragged lines end before it, and the next column begins where it ends.
@@ -150,7 +151,7 @@ def _is_prose(rows: Sequence[Row]) -> bool:
     width = max(row.x1 for row in rows) - min(row.x0 for row in rows)
     longest = [max(row.cells, key=lambda cell: cell.x1 - cell.x0) for row in rows]
     filled = median((cell.x1 - cell.x0) / width for cell in longest)
-    letters = median(len(cell.text) + sum(map(is_cjk, cell.text)) for cell in longest)
+    letters = median(len(cell.text) + cjk_count(cell.text) for cell in longest)
     return filled >= 0.55 and letters >= 14
 
 

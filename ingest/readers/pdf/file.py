@@ -3,13 +3,16 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as raw
-from PIL import Image
 
 from core.errors import UnreadableBookError
 from ingest.readers.pdf.chars import RawPage, read_chars
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _RENDER_DPI = 200
 _RENDER_SIDE = 2400  # pixels; the recogniser scales to 2,000, and larger bitmaps only cost memory
@@ -93,16 +96,20 @@ class PdfFile:
         area = max(1.0, (right - left) * (top - bottom))
         return 1.0 if paths >= 100 else min(1.0, covered / area)
 
-    def render(self, index: int) -> tuple[Image.Image, float]:
-        """The page as an image, and its pixels per point (200 dpi, fewer on large pages)."""
+    def scale(self, index: int) -> float:
+        """Pixels per point of the page's image: 200 dpi, fewer on large pages."""
+        width, height = self._document.get_page_size(index)
+        return min(_RENDER_DPI / 72, _RENDER_SIDE / max(1.0, float(width), float(height)))
+
+    def render(self, index: int) -> "Image":
+        """The page as an image. Raises `UnreadableBookError` where it cannot be drawn."""
         try:
             page = self._document[index]
-            scale = min(_RENDER_DPI / 72, _RENDER_SIDE / max(1.0, *page.get_size()))
-            image: Image.Image = page.render(scale=scale).to_pil()
+            image: Image = page.render(scale=self.scale(index)).to_pil()
             page.close()
         except pdfium.PdfiumError as error:
             raise _unreadable(self._path, f"has a page {index + 1} that cannot be drawn", _AGAIN) from error
-        return image, scale
+        return image
 
 
 def _unreadable(path: Path, fault: str, mend: str) -> UnreadableBookError:

@@ -2,12 +2,13 @@
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 
-from ingest.readers.pdf.layout import Row, is_cjk
+from ingest.readers.pdf.layout import Row, Run, is_cjk, shown
 
 TEXT_RATIO, OCR_RATIO = 1.15, 1.3  # of the body size; heights of recognised lines are noisy
 _NUMBERED_RATIO, _NUMBERED_OCR_RATIO = 1.06, 1.18  # enough for a line that begins with a section number
@@ -44,11 +45,11 @@ class Entry:
     index: int
 
 
-def body_size(rows: Sequence[Row], *, step: float = 0.25) -> float:
+def body_size(rows: Sequence[Row | Run], *, step: float = 0.25) -> float:
     """The size (points, in `step`s) that most characters have; 10 without text."""
     sizes = Counter[float]()
     for row in rows:
-        sizes[round(row.size / step) * step] += sum(not char.isspace() for char in row.text)
+        sizes[round(row.size / step) * step] += shown(row.text)
     return max(sizes, key=lambda size: (sizes[size], size)) if sizes else 10.0
 
 
@@ -72,13 +73,14 @@ def heading_levels(pages: Sequence[PageRows], outline: Sequence[Entry]) -> dict[
 def _by_outline(pages: Sequence[PageRows], outline: Sequence[Entry]) -> dict[tuple[int, int], int]:
     places = {page.index: place for place, page in enumerate(pages)}
     levels: dict[tuple[int, int], int] = {}
+    taken = defaultdict[int, set[int]](set)
     for entry in outline:
         for index in (entry.index, entry.index + 1, entry.index - 1):
-            page = pages[places[index]] if index in places else None
-            taken = {row for place, row in levels if place == places.get(index)}
-            span = _find(page, entry.title, taken) if page else None
-            if span:
-                levels.update({(places[index], row): min(entry.depth, _DEEPEST) for row in span})
+            place = places.get(index)
+            span = _find(pages[place], entry.title, taken[place]) if place is not None else None
+            if place is not None and span:
+                levels.update({(place, row): min(entry.depth, _DEEPEST) for row in span})
+                taken[place].update(span)
                 break
     return levels
 
@@ -108,6 +110,7 @@ def _matches(text: str, wanted: str, bare: str, *, fuzzy: bool) -> bool:
     return fuzzy and abs(len(found) - len(wanted)) < 4 and SequenceMatcher(None, found, wanted).ratio() > 0.8
 
 
+@lru_cache(maxsize=4096)
 def _key(text: str) -> str:
     """For comparison only: compatibility forms folded, no spaces, no punctuation."""
     folded = unicodedata.normalize("NFKC", text).casefold()
@@ -144,9 +147,9 @@ def _least(row: Row, usual: float) -> float:
 def _may_be_heading(row: Row) -> bool:
     text = row.text.strip()
     letters = sum(char.isalpha() for char in text)
-    shown = sum(not char.isspace() for char in text)
+    visible = shown(text)
     lone_number = bool(re.fullmatch(r"\d{1,2}|[IVXLC]{1,5}", text))
-    wordy = letters >= 2 and letters >= 0.4 * shown and (letters >= 3 or any(map(is_cjk, text)))
+    wordy = letters >= 2 and letters >= 0.4 * visible and (letters >= 3 or any(map(is_cjk, text)))
     if text.endswith(("。", "；", "，", "、", ",", ";")):
         return False
     plain = not row.mono and not row.table and not _BULLET.match(text) and len(row.cells) <= 2

@@ -5,9 +5,9 @@ Lengths are in points (OCR boxes are scaled to points); y grows downwards. An em
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
+from typing import NamedTuple
 
 _CJK = re.compile("[\u2e80-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
 _NEAR = 0.9  # em; runs closer than this belong together
@@ -17,8 +17,7 @@ _WORD = 0.18  # em; a gap as wide as this is a space
 Table = tuple[tuple[tuple[str, ...], ...], ...]  # the lines of each cell, row by row
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Text on one line, without wide gaps. size: font size in points.
 
     mono: share of its characters (Chinese ones aside) in a monospaced font; spaced: a space stands before it.
@@ -47,8 +46,7 @@ class Run:
         return self.y0 if self.table else self.middle
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A line as the eye sees it. left, right: edges of its column; column: which one on the page.
 
     cells: its text where wide gaps divide it; parts: where narrower gaps do, too.
@@ -82,6 +80,16 @@ def is_cjk(char: str) -> bool:
     return bool(_CJK.match(char))
 
 
+def shown(text: str) -> int:
+    """How many characters of `text` are not spaces."""
+    return sum(map(len, text.split()))
+
+
+def cjk_count(text: str) -> int:
+    """How many characters of `text` are written without spaces around them."""
+    return 0 if text.isascii() else len(_CJK.findall(text))
+
+
 def merge_stream(runs: Sequence[Run]) -> list[Run]:
     """Joins runs that follow each other in the file and on the line (font changes, super- and subscripts)."""
     merged: list[Run] = []
@@ -96,8 +104,9 @@ def merge_stream(runs: Sequence[Run]) -> list[Run]:
 
 
 def _same_line(a: Run | Row, b: Run | Row) -> bool:
-    overlap = min(a.y1, b.y1) - max(a.y0, b.y0)
-    return overlap > 0.5 * min(a.y1 - a.y0, b.y1 - b.y0)
+    a0, a1, b0, b1 = a.y0, a.y1, b.y0, b.y1
+    overlap = (a1 if a1 < b1 else b1) - (a0 if a0 > b0 else b0)
+    return 2 * overlap > a1 - a0 or 2 * overlap > b1 - b0
 
 
 def _joined(a: Run, b: Run) -> Run:
@@ -128,7 +137,7 @@ def _divided(members: Sequence[Run], gap: float) -> list[Run]:
 
 def _latin(text: str) -> int:
     """Characters that are neither spaces nor Chinese."""
-    return sum(not char.isspace() and not is_cjk(char) for char in text)
+    return shown(text) - cjk_count(text.replace("\u3000", ""))
 
 
 def rows_of(runs: Sequence[Run], left: float | None = None, right: float | None = None, column: int = 0) -> list[Row]:
@@ -136,13 +145,14 @@ def rows_of(runs: Sequence[Run], left: float | None = None, right: float | None 
     tables = [(run, [run]) for run in runs if run.table]
     lines: list[tuple[Run, list[Run]]] = []
     for run in sorted((run for run in runs if not run.table), key=lambda each: each.middle):
-        near = [k for k in range(max(0, len(lines) - 3), len(lines)) if _same_line(lines[k][0], run)]
-        if not near:
+        for near in range(len(lines) - 1, max(-1, len(lines) - 4), -1):
+            main, members = lines[near]
+            if _same_line(main, run):
+                members.append(run)
+                lines[near] = (run if len(run.text) * run.size > len(main.text) * main.size else main, members)
+                break
+        else:
             lines.append((run, [run]))
-            continue
-        main, members = lines[near[-1]]
-        members.append(run)
-        lines[near[-1]] = (run if len(run.text) * run.size > len(main.text) * main.size else main, members)
     low = min((run.x0 for run in runs), default=0.0) if left is None else left
     high = max((run.x1 for run in runs), default=0.0) if right is None else right
     rows = [_row(main, members, low, high, column) for main, members in lines + tables]
@@ -150,8 +160,10 @@ def rows_of(runs: Sequence[Run], left: float | None = None, right: float | None 
 
 
 def _row(main: Run, members: list[Run], left: float, right: float, column: int) -> Row:
-    cells, parts = _divided(members, _CELL * main.size), _divided(members, _PART * main.size)
-    text = " ".join(cell.text for cell in cells)
+    cells = parts = members
+    if len(members) > 1:
+        cells, parts = _divided(members, _CELL * main.size), _divided(members, _PART * main.size)
+    text = cells[0].text if len(cells) == 1 else " ".join(cell.text for cell in cells)
     # Monospaced Chinese fonts set prose too, so only a line that is mostly Latin can be code.
     mono = False
     if any(cell.mono for cell in cells):

@@ -20,7 +20,15 @@ _MENTION = re.compile(
     r"^\s*(?:[,，、;；)）]|[中和与及是的]|所示|给出|显示|说明|描述|列出|展示|表示|为例|"
     r"(?:shows?|gives?|is|are|illustrates?|presents?|depicts?|lists?|and|or|summari[sz]es|compares?|in|we|that)\b)"
 )
-ENDS = re.compile(r"[.!?。！？…:：;；][\"'”’」』）)\]]*$")
+_STOPS, _CLOSERS = ".!?。！？…:：;；", "\"'”’」』）)]"
+_DIVIDED = re.compile(r"([A-Za-z]{2,})-$")
+_LONGEST_WORD = 64  # characters looked at before a hyphen
+
+
+def ends_sentence(text: str) -> bool:
+    """Whether a sentence ends with the text, quotation marks and brackets after its stop aside."""
+    last = text.rstrip(_CLOSERS)[-1:]
+    return last != "" and last in _STOPS
 
 
 def is_full(row: Row) -> bool:
@@ -38,10 +46,9 @@ def join_lines(lines: Sequence[str], compounds: frozenset[str] = frozenset()) ->
     for line in (line.strip() for line in lines):
         if not text or not line:
             text += line
-        elif re.search(r"[A-Za-z]{2}-$", text) and line[0].islower():
-            first = re.search(r"([A-Za-z]+)-$", text)
+        elif line[0].islower() and text[-1] == "-" and (first := _DIVIDED.search(text[-_LONGEST_WORD:])):
             second = re.match(r"[a-z]+", line)
-            whole = f"{first[1]}-{second[0]}".lower() if first and second else ""
+            whole = f"{first[1]}-{second[0]}".lower() if second else ""
             text = (text if whole in compounds else text[:-1]) + line
         else:
             text += ("" if is_cjk(text[-1]) or is_cjk(line[0]) or text.endswith("-") else " ") + line
@@ -56,7 +63,7 @@ def is_caption(row: Row) -> bool:
         return False
     rest = text[match.end() :]
     centred = row.x0 > row.left + 2 * row.size
-    return rest[:1] in ("", ".", ":", "：") or centred or not is_full(row) or not ENDS.search(text)
+    return rest[:1] in ("", ".", ":", "：") or centred or not is_full(row) or not ends_sentence(text)
 
 
 def marker_of(row: Row) -> str:

@@ -2,6 +2,9 @@
 
 file, chars      pypdfium2: outline, labels, renders; characters → runs of text
 rules, grids, cells  ruling lines → grids of tables → the cell of each run
+ligatures            characters without a meaning that can be told by their place
+recognised           recognised lines → runs, with the size of their type
+quality              which text layers are none, so that the page is recognised
 furniture            running heads and page numbers out, printed numbers kept as labels
 ruled                runs in grids, or between level rules → one run for each table
 layout, columns  runs → rows, in reading order
@@ -9,117 +12,130 @@ headings             which rows are headings
 blocks               rows → paragraphs, lists, code, captions (lines) and tables (tables)
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import UnreadableBookError
 from core.types import BlockKind, ExtractedBook, OcrPage
 from ingest.readers.context import ReaderContext
-from ingest.readers.ocr import Ocr, OcrLine
+from ingest.readers.ocr import Ocr
 from ingest.readers.pdf.blocks import Piece, page_blocks, style_of
 from ingest.readers.pdf.chars import RawPage
 from ingest.readers.pdf.columns import read_page
 from ingest.readers.pdf.file import PdfFile
 from ingest.readers.pdf.furniture import Sheet, running_titles, strip_furniture, title_key
 from ingest.readers.pdf.headings import Entry, PageRows, body_size, heading_levels
-from ingest.readers.pdf.layout import Row, Run, rows_of
+from ingest.readers.pdf.layout import Row, Run, shown
+from ingest.readers.pdf.quality import FEW, garbage, sensible, why_recognise
+from ingest.readers.pdf.recognised import runs_of
 from ingest.readers.pdf.ruled import NOT_RULED, with_tables
 from ingest.readers.text_builder import TextBuilder
-
-OCR_CPU_SECONDS = 60.0  # granted for each recognised page; about 8 are used
-_FEW = 10  # visible characters; a page with fewer has no text layer worth the name
-_SOME = 120  # visible characters; on a page that is all image these may be a stamp
-_IMAGE, _ALL_IMAGE = 0.03, 0.8  # share of the page that images cover: with few characters, with a stamp's
-_UNMAPPED = 0.3  # share of characters without meaning at which a text layer is garbage
-_SAME, _TALLER = 0.84, 1.15  # of the usual height of recognised lines; between, it is the same type
-_SAME_SHORT, _SHORT = 0.55, 6  # the same for lines of up to so many characters, which vary more
-_OCR_EM = 0.8  # of a recognised line's height; boxes are looser than the type
 
 
 @dataclass(slots=True)
 class _Reading:
-    """What has been read of the file so far, page by page."""
+    """What has been read of the file so far, page by page. damaged, silent: numbers of pages from 1.
+
+    lost: by such a number, how many characters were left out because the file gives them no meaning.
+    """
 
     sheets: list[Sheet] = field(default_factory=list)
     recognised: dict[int, OcrPage] = field(default_factory=dict)
     asides: dict[int, list[str]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    damaged: list[int] = field(default_factory=list)
+    silent: list[int] = field(default_factory=list)
+    lost: dict[int, int] = field(default_factory=dict)
+
+    def notes(self) -> tuple[str, ...]:
+        notes = [f"page {number} is damaged and was left out" for number in self.damaged]
+        if self.silent:
+            notes.append(f"no text was found on the images of {_pages(self.silent)}")
+        if self.lost:
+            count, listed = sum(self.lost.values()), _pages(sorted(self.lost))
+            notes.append(f"characters left out because the file does not say what they mean: {count}, on {listed}")
+        return tuple(notes)
 
 
 def read_pdf(path: Path, context: ReaderContext) -> ExtractedBook:
     """The text of the PDF at `path`, page by page.
 
-    `context.allow_cpu` is called with 60.0 (CPU seconds) before each page that is recognised from its image.
     Raises `UnreadableBookError` for a file that is corrupt, truncated, encrypted, empty, without
     pages or longer than `context.max_pages`, and `ModelError` where a scan needs the OCR engine and it fails.
     """
     document = PdfFile(path, context.max_pages)
     try:
-        reading = _read_pages(document, context)
-        if len(reading.notes) * 2 > len(document):
+        reading = _read_pages(document, context.ocr)
+        if len(reading.damaged) * 2 > len(document):
             mend = "get the file again: download, copy or export it anew"
-            raise UnreadableBookError(f"{path.name}: the PDF is damaged: {reading.notes[0]}", mend=mend)
+            raise UnreadableBookError(f"{path.name}: the PDF is damaged: {reading.notes()[0]}", mend=mend)
         return _build(document, reading)
     finally:
         document.close()
 
 
-def _read_pages(document: PdfFile, context: ReaderContext) -> _Reading:
+def _read_pages(document: PdfFile, ocr: Ocr) -> _Reading:
     reading = _Reading()
+    layers: dict[int, RawPage] = {}
     for index in range(len(document)):
         page = document.read(index)
         if page is None:
-            reading.notes.append(f"page {index + 1} is damaged and was left out")
-            continue
-        runs = page.runs
-        if _needs_ocr(document, index, page):
-            context.allow_cpu(OCR_CPU_SECONDS)
-            found, confidence = _recognise(document, index, context.ocr)
-            # A full-page picture behind real text: keep the text layer unless the image says much more.
-            if page.visible < _FEW or page.unmapped >= _UNMAPPED or _visible(found) > 2 * page.visible:
-                runs = found
-                reading.recognised[index] = OcrPage(index + 1, context.ocr.engine, confidence)
-        if index not in reading.recognised and page.asides:
-            reading.asides[index] = page.asides
-        by_image = index in reading.recognised
+            reading.damaged.append(index + 1)
+        else:
+            layers[index] = page
+    wanted = [index for index, page in layers.items() if reason(document, index, page)]
+    # Pages are drawn as the recogniser gets to them: pdfium works in one thread, and images are large.
+    found = dict(zip(wanted, ocr.read_all(document.render(index) for index in wanted), strict=True))
+    for index, page in layers.items():
+        runs, by_image = page.runs, False
+        if index in found:
+            runs = runs_of(found[index].lines, document.scale(index))
+            by_image = _is_better(runs, page)
+            if by_image:
+                reading.recognised[index] = OcrPage(index + 1, ocr.engine, found[index].confidence, found[index].image)
+            elif not page.runs:
+                reading.silent.append(index + 1)
+        if not by_image:
+            runs = page.runs
+            if page.lost:
+                reading.lost[index + 1] = page.lost
+            if page.asides:
+                reading.asides[index] = page.asides
         reading.sheets.append(Sheet(index, page.height, runs, by_image, NOT_RULED if by_image else page.ruling))
     return reading
 
 
-def _needs_ocr(document: PdfFile, index: int, page: RawPage) -> bool:
-    if page.visible >= _SOME and page.unmapped < _UNMAPPED:
-        return False
-    if page.visible >= _FEW and page.unmapped >= _UNMAPPED:
-        return True
-    return document.image_share(index) >= (_IMAGE if page.visible < _FEW else _ALL_IMAGE)
+def reason(document: PdfFile, index: int, page: RawPage) -> str:
+    """Why the page is to be recognised from its image, "" if its text layer will do."""
+    fault = garbage(page.runs, page.unmapped)
+    image = document.image_share(index) if page.pictures or page.visible < FEW else 0.0
+    return why_recognise(page.runs, page.height, page.hidden, fault, image)
 
 
-def _recognise(document: PdfFile, index: int, ocr: Ocr) -> tuple[list[Run], float]:
-    image, scale = document.render(index)
-    lines, confidence = ocr.read(image)
-    usual = _usual_height(lines)
-    runs = []
-    for line in lines:
-        x0, y0, x1, y1 = (value / scale for value in (line.x0, line.y0, line.x1, line.y1))
-        # Boxes of the same type differ in height by what letters they hold, those of short lines most.
-        least = _SAME_SHORT if len(line.text) <= _SHORT else _SAME
-        height = usual if least * usual < line.y1 - line.y0 < _TALLER * usual else line.y1 - line.y0
-        runs.append(Run(line.text, x0, y0, x1, y1, _OCR_EM * height / scale))
-    return runs, confidence
+def _is_better(found: list[Run], page: RawPage) -> bool:
+    """Whether what was recognised says more than the text layer."""
+    said = sum(shown(run.text) for run in found)
+    if garbage(page.runs, page.unmapped) or page.visible < FEW:
+        return said > 0 and said >= sensible(page.runs, page.unmapped)
+    # A picture behind real text: only where the image says much more.
+    return said > 2 * page.visible
 
 
-def _usual_height(lines: list[OcrLine]) -> float:
-    """The height (pixels) of the line in the middle when each counts by its length."""
-    heights = sorted(line.y1 - line.y0 for line in lines for _ in line.text)
-    return heights[len(heights) // 2] if heights else 0.0
-
-
-def _visible(runs: list[Run]) -> int:
-    return sum(not char.isspace() for run in runs for char in run.text)
+def _pages(numbers: Sequence[int]) -> str:
+    """ "page 3", "pages 3, 5-9"."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    listed = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
+    return f"page {listed}" if len(numbers) == 1 else f"pages {listed}"
 
 
 def _build(document: PdfFile, reading: _Reading) -> ExtractedBook:
-    body = body_size([row for sheet in reading.sheets for row in rows_of(sheet.runs)])
+    body = body_size([run for sheet in reading.sheets for run in sheet.runs])
     kept, printed = strip_furniture(reading.sheets, body)
     pages = [
         PageRows(sheet.index, read_page(with_tables(runs, sheet.ruling)), sheet.index in reading.recognised)
@@ -131,9 +147,12 @@ def _build(document: PdfFile, reading: _Reading) -> ExtractedBook:
     titles = {title_key(entry.title) for entry in outline}
     titles |= {title_key(pages[place].rows[row].text) for place, row in levels}
     style = style_of([page.rows for page in pages])
+    by_place = defaultdict[int, dict[int, int]](dict)
+    for (place, row), level in levels.items():
+        by_place[place][row] = level
     builder, before = TextBuilder(), None
     for place, (page, sheet) in enumerate(zip(pages, reading.sheets, strict=True)):
-        own = {row: level for (where, row), level in levels.items() if where == place}
+        own = by_place[place]
         gone = running_titles(page.rows, sheet.height, titles - {""}) - own.keys()
         order = [row for row in range(len(page.rows)) if row not in gone]
         own = {new: own[old] for new, old in enumerate(order) if old in own}
@@ -144,7 +163,7 @@ def _build(document: PdfFile, reading: _Reading) -> ExtractedBook:
         for piece in pieces:
             builder.add(piece.kind, piece.text, level=piece.level, continues=piece.continues)
     recognised = tuple(reading.recognised[index] for index in sorted(reading.recognised))
-    return builder.build(title=document.title(), ocr=recognised, notes=tuple(reading.notes))
+    return builder.build(title=document.title(), ocr=recognised, notes=reading.notes())
 
 
 def _with_asides(pieces: list[Piece], last: Row | None, asides: list[str]) -> tuple[list[Piece], Row | None]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 from ingest.readers.pdf.grids import Grid, Line
@@ -154,7 +154,7 @@ def _between(runs: Sequence[Run], above: Line, below: Line) -> list[Row]:
     box = (above.low, above.at, above.high, below.at)
     inside = [run for run in runs if _stands_in(run, box)]
     out = any(run.x0 < box[0] - run.size or run.x1 > box[2] + run.size or run.table for run in inside)
-    return [] if out else [replace(row, cells=row.parts) for row in rows_of(inside)]
+    return [] if out else [row._replace(cells=row.parts) for row in rows_of(inside)]
 
 
 def _has_cells(rows: Sequence[Row]) -> bool:

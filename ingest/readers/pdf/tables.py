@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 
 from core.types import BlockKind
-from ingest.readers.pdf.layout import Row, Run, is_cjk
+from ingest.readers.pdf.layout import Row, Run, cjk_count, is_cjk
 
 _CHOICE = re.compile(r"^[(（]?[A-Ha-h][)）.．、]")
 _SECTION = re.compile(r"^(?:第\s*\S{1,4}\s*[章节節讲講]|\d+(?:\.\d+)*|chapter\s|附录|appendix)", re.I)
@@ -18,7 +18,13 @@ _LEADER = re.compile(r"(?:\.\s?){4,}|…{2,}|·{4,}|(?:\. ){3,}")
 
 def is_contents_line(row: Row) -> bool:
     """A line of a table of contents: dot leaders, then a page number."""
-    return bool(_LEADER.search(row.text)) and row.text.rstrip()[-1:].isalnum()
+    return _ends_in_leader(row.text)
+
+
+@lru_cache(maxsize=1024)
+def _ends_in_leader(text: str) -> bool:
+    # Each line is asked for several times in a row, and all but a few end with a letter or stop.
+    return text.rstrip()[-1:].isalnum() and bool(_LEADER.search(text))
 
 
 def table_at(rows: Sequence[Row], start: int) -> tuple[BlockKind, str, int] | None:
@@ -28,7 +34,7 @@ def table_at(rows: Sequence[Row], start: int) -> tuple[BlockKind, str, int] | No
     """
     if len(rows[start].parts) < 2:
         return None
-    narrow = [replace(row, cells=row.parts) if row.parts else row for row in rows[start : start + _LONGEST]]
+    narrow = [row._replace(cells=row.parts) if row.parts else row for row in rows[start : start + _LONGEST]]
     fine, coarse = _block(narrow, strict=True), _block(rows[start : start + _LONGEST], strict=False)
     found = fine if fine and (not coarse or len(fine[0][0]) > len(coarse[0][0])) else coarse
     if not found:
@@ -141,7 +147,7 @@ def _prose(block: Sequence[Row], edges: Sequence[tuple[float, float]]) -> bool:
     """Two columns of running text look aligned too; their lines fill the column and don't end."""
     if len(edges) > 2 or len(block) < 5:
         return False
-    long = [sum(len(cell.text) + sum(map(is_cjk, cell.text)) for cell in row.cells) for row in block]
+    long = [sum(len(cell.text) + cjk_count(cell.text) for cell in row.cells) for row in block]
     full = [
         sum((cell.x1 - cell.x0) > 0.85 * (edge[1] - edge[0]) for cell in in_column(row, edge))
         for row in block

@@ -12,10 +12,11 @@ from PIL import Image, ImageDraw, ImageFont
 from core.errors import UnreadableBookError
 from core.types import Block, BlockKind, ExtractedBook
 from ingest.readers.context import ReaderContext
+from ingest.readers.ocr import OCR_CPU_SECONDS, Ocr
 from ingest.readers.pdf.furniture import Sheet, strip_furniture
 from ingest.readers.pdf.layout import Run
 from ingest.readers.pdf.lines import join_lines
-from ingest.readers.pdf.reader import OCR_CPU_SECONDS, read_pdf
+from ingest.readers.pdf.reader import read_pdf
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 CJK_FONT = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
@@ -136,7 +137,7 @@ def no_ocr(seconds: float) -> None:
 
 
 def read(path: Path, allow_cpu: Callable[[float], None] = no_ocr, max_pages: int = 3000) -> ExtractedBook:
-    return read_pdf(path, ReaderContext(max_pages, allow_cpu))
+    return read_pdf(path, ReaderContext(max_pages, ocr=Ocr(allow_cpu=allow_cpu)))
 
 
 def of_kind(book: ExtractedBook, kind: BlockKind) -> list[str]:
@@ -385,6 +386,7 @@ class TestScans:
         assert asked == [OCR_CPU_SECONDS] == [60.0]
         assert [(page.number, page.engine) for page in book.ocr] == [(2, "rapidocr")]
         assert book.ocr[0].confidence > 0.9
+        assert re.fullmatch("[0-9a-f]{64}", book.ocr[0].image)
         second = book.text[book.pages[1].start : book.pages[1].end]
         assert "散列表是根据关键字直接访问的数据结构，它通过散列函数把关键字映射到表中" in second.replace(",", "，")
         assert [(level, text.replace(" ", "")) for level, text in headings(book)] == [(1, "第三章散列表")]

@@ -1,7 +1,11 @@
 """The child process that parses a file: its limits, its end, and what comes back."""
 
+import importlib.util
+import json
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -11,13 +15,15 @@ from typing import Any
 
 import pytest
 from files import epub, html, slides, word, write
+from PIL import Image, ImageDraw, ImageFont
+from test_pdf import CJK_FONT, Paper, needs_font
 
 from core.errors import UnreadableBookError
 from core.settings import IngestSettings
 from core.types import ExtractedBook
 from ingest.readers import read_book
 from ingest.readers.context import ReaderContext
-from ingest.sandbox import parse_in_sandbox
+from ingest.sandbox import _wait, parse_in_sandbox
 
 SETTINGS = IngestSettings()
 BODY = "进程是程序的一次执行"
@@ -227,3 +233,74 @@ def test_names_with_blanks_and_dashes(tmp_path: Path) -> None:
     for name in ("-rf 书.md", "计算机操作系统 - 概述.html"):
         path = html(tmp_path / name, f"<p>{BODY}</p>")
         assert BODY in parse_in_sandbox(path, SETTINGS).text
+
+
+needs_rapidocr = pytest.mark.skipif(importlib.util.find_spec("rapidocr") is None, reason="rapidocr is not installed")
+
+
+def scan(path: Path) -> Path:
+    """Two pages of one line each, and a blank one, as images."""
+    images = {}
+    for index, text in enumerate(("进程调度与死锁的处理", "散列表与二叉树的查找", "")):
+        images[index] = Image.new("L", (1240, 1754), 255)
+        ImageDraw.Draw(images[index]).text((80, 120), text, fill=0, font=ImageFont.truetype(str(CJK_FONT), 48))
+    paper = Paper(images=images)
+    for _ in images:
+        paper.page()
+    return paper.save(path)
+
+
+@needs_font
+@needs_rapidocr
+def test_recognised_pages_are_kept_and_found_again(tmp_path: Path) -> None:
+    path, cache = scan(tmp_path / "scan.pdf"), tmp_path / "made" / "ocr"
+    book = parse_in_sandbox(path, SETTINGS, cache)
+    assert "进程调度" in book.text and "散列表" in book.text
+    assert [page.number for page in book.ocr] == [1, 2]
+    assert book.notes == ("no text was found on the images of page 3",)
+    kept = {file.stem for file in cache.glob("*.json")}
+    assert len(kept) == 3 and {page.image for page in book.ocr} < kept
+    entry = cache / f"{book.ocr[0].image}.json"
+    entry.write_text(entry.read_text(encoding="utf-8").replace("调度", "通信"), encoding="utf-8")
+    assert "进程通信" in parse_in_sandbox(path, SETTINGS, cache).text
+    entry.write_bytes(b"{")
+    assert parse_in_sandbox(path, SETTINGS, cache) == book
+    assert "调度" in json.loads(entry.read_bytes())["lines"][0][0]
+
+
+@needs_font
+@needs_rapidocr
+def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    book = parse_in_sandbox(scan(tmp_path / "scan.pdf"), SETTINGS, tmp_path / "file" / "ocr")
+    assert "进程调度" in book.text
+
+
+def test_the_wall_clock_begins_anew_with_progress(tmp_path: Path) -> None:
+    progress = tmp_path / "progress"
+
+    def ended(script: str) -> int | None:
+        process = subprocess.Popen([sys.executable, "-c", script, str(progress)])
+        try:
+            return _wait(process, 2, progress)
+        finally:
+            process.kill()
+            process.wait()
+
+    touch = "import pathlib, sys, time\nfor _ in range(8):\n    pathlib.Path(sys.argv[1]).touch()\n    time.sleep(0.5)"
+    assert ended(touch) == 0
+    assert ended("import time; time.sleep(60)") is None
+
+
+def test_a_worker_for_text_does_not_load_what_only_scans_need(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    options = json.dumps({**SETTINGS.model_dump(), "ocr_cache": None})
+    script = (
+        "import sys; from ingest.worker import main; main(*sys.argv[1:]);"
+        "print({'numpy', 'PIL', 'onnxruntime', 'pypdfium2'} & sys.modules.keys())"
+    )
+    path = write(tmp_path / "a.md", "# 书\n\n正文。\n")
+    command = [sys.executable, "-c", script, str(path), str(out), options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+    assert json.loads(out.read_text(encoding="utf-8"))["book"]["text"]
