@@ -20,8 +20,9 @@ from ingest.previous import Previous
 from ingest.progress import Progress
 from ingest.report import FileReport, Status, book_report, failure_report
 from ingest.sandbox import parse_in_sandbox
-from vector_db.embedder import SentenceEmbedder
+from vector_db.embedder import SentenceEmbedder, model_folder
 from vector_db.manifest import BookRecord, EmbeddingRecord, FailureRecord
+from vector_db.token_counter import TokenCounter
 from vector_db.writer import BookContent, heading_of, sha256
 
 
@@ -57,6 +58,14 @@ class Job:
         self.force = force
         self.progress = progress
         self._embedder: SentenceEmbedder | None = None
+        self._counter: TokenCounter | None = None
+
+    @property
+    def counter(self) -> TokenCounter:
+        """Loaded when the first book is cut."""
+        if self._counter is None:
+            self._counter = TokenCounter(model_folder(self.settings.embedding))
+        return self._counter
 
     @property
     def embedder(self) -> SentenceEmbedder:
@@ -122,6 +131,9 @@ class Job:
         status: Status = "stale" if stale else "unchanged"
         return Outcome(content, None, book_report(content.record, status))
 
+    def _readable(self, text: str) -> bool:
+        return self.embedder.unknown_rate(text) <= self.settings.embedding.max_unknown_rate
+
     def _attempt(self, digest: str) -> str:
         """A failure is remembered until the file changes, or a limit that its mend may say to raise."""
         limits = self.settings.ingest.model_dump_json(exclude={"workers"})
@@ -131,7 +143,8 @@ class Job:
         if parsed.book is None:
             error = parsed.error or UnreadableBookError(f"{parsed.file.source} gave nothing")
             return self._failed(parsed, error)
-        chunks = split.split_book(parsed.book, parsed.file.book_id, self.settings.chunk)
+        reads = self.counter.reads if self._readable(parsed.book.text) else None
+        chunks = split.split_book(parsed.book, parsed.file.book_id, self.settings.chunk, self.counter, reads)
         if not chunks and any(block.kind is BlockKind.contents for block in parsed.book.blocks):
             failure = FailureRecord(
                 source=parsed.file.source,
@@ -200,7 +213,7 @@ class Job:
 
 
 def _embedded_texts(title: str, chunks: Sequence[Chunk]) -> list[str]:
-    return [f"{heading_of(title, chunk.heading_path)}\n{plain(chunk.text)}" for chunk in chunks]
+    return [f"{heading_of(title, chunk.heading_path)}\n{plain(chunk.reading)}" for chunk in chunks]
 
 
 def _page_texts(book: ExtractedBook) -> list[tuple[Page, str]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.text import sentences
-from core.types import BlockKind, Passage, Span
+from core.types import BlockKind, Passage, Span, with_leads
 
 _EXPLAINS = re.compile(r"^\s*(?:其中|式中|这里|此处|where\b|here\b)", re.I)
 _ANNOUNCES = ("：", ":")
@@ -26,8 +26,8 @@ class Unit:
     kinds: tuple[BlockKind, ...]
 
     def text(self, passage: Passage) -> str:
-        """The words as they stand in the book."""
-        return passage.chunk.text[self.start : self.end]
+        """The words as they stand in the book; before a later part of a table its caption and header row."""
+        return with_leads(passage.chunk.text, passage.chunk.spans, self.start, self.end)
 
     @property
     def whole_block(self) -> bool:

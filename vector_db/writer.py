@@ -87,7 +87,7 @@ def _write_data(folder: Path, dimension: int, books: Sequence[BookContent]) -> N
     count = 0
     for book in books:
         for chunk in book.chunks:
-            terms.append(index_terms(heading_of(book.record.title, chunk.heading_path), chunk.text))
+            terms.append(index_terms(heading_of(book.record.title, chunk.heading_path), chunk.reading))
             rows.append((chunk, None if book.vectors is None else count))
             count += book.vectors is not None
         if book.vectors is not None:
