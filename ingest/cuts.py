@@ -87,7 +87,7 @@ def prose_parts(text: str, cut: Cut, limit: int, count: TokenCount) -> list[Size
     for stop in _BREAKS:
         parts = refined(text, parts, limit, count, partial(_broken, text, stop, kept))
     while True:
-        finer = refined(text, parts, limit, count, partial(_halves, text, kept))
+        finer = refined(text, parts, limit, count, partial(_shares, text, kept, limit))
         if len(finer) == len(parts):
             return parts
         parts = finer
@@ -99,28 +99,36 @@ def sized(text: str, cuts: Sequence[Cut], count: TokenCount) -> list[Sized]:
 
 
 def refined(
-    text: str, parts: list[Sized], limit: int, count: TokenCount, finer: Callable[[Cut], list[Cut]]
+    text: str, parts: list[Sized], limit: int, count: TokenCount, finer: Callable[[Cut, int], list[Cut]]
 ) -> list[Sized]:
-    """`parts`, those above the limit cut finer."""
-    cuts = [[] if size <= limit else finer(cut) for cut, size in parts]
+    """`parts`, those above the limit cut finer; `finer` is told their size."""
+    rows = [[] if size <= limit else finer(cut, size) for cut, size in parts]
+    cuts = [row if len(row) > 1 else [] for row in rows]
     sizes = iter(sized(text, [cut for row in cuts for cut in row], count))
     return [item for part, row in zip(parts, cuts, strict=True) for item in ([next(sizes) for _ in row] or [part])]
 
 
-def _broken(text: str, stop: re.Pattern[str], kept: Sequence[Cut], unit: Cut) -> list[Cut]:
+def _broken(text: str, stop: re.Pattern[str], kept: Sequence[Cut], unit: Cut, _: int) -> list[Cut]:
     start, end = unit
     places = [match.end() for match in stop.finditer(text, start + 1, end) if match.end() < end]
     return list(_between(text, [start, *(place for place in places if not _inside(kept, place)), end]))
 
 
-def _halves(text: str, kept: Sequence[Cut], unit: Cut) -> list[Cut]:
+def _shares(text: str, kept: Sequence[Cut], limit: int, unit: Cut, size: int) -> list[Cut]:
+    """Even parts, as many as the size asks for, without regard to words."""
     start, end = unit
-    middle = (start + end) // 2
-    if over := _inside(kept, middle):
-        middle = over[0] if over[0] > start else over[1]
-    while middle < end and unicodedata.combining(text[middle]):
-        middle += 1
-    return [unit] if not start < middle < end else [(start, middle), (middle, end)]
+    count = min(size // limit + 1, end - start)
+    places = {_free(text, kept, start + (end - start) * number // count) for number in range(1, count)}
+    return list(pairwise([start, *sorted(place for place in places if start < place < end), end]))
+
+
+def _free(text: str, kept: Sequence[Cut], place: int) -> int:
+    """The next place where a cut goes through no formula and no accented letter."""
+    over = _inside(kept, place)
+    place = over[1] if over else place
+    while place < len(text) and unicodedata.combining(text[place]):
+        place += 1
+    return place
 
 
 def _inside(kept: Sequence[Cut], place: int) -> Cut | None:

@@ -57,7 +57,7 @@ def _parts(text: str, block: Block, room: Room, count: TokenCount) -> list[Sized
 
 def _under_the_cap(text: str, parts: list[Sized], room: Room, count: TokenCount) -> list[Sized]:
     """`parts`; one above the hard cap between its lines, a line above it like prose."""
-    parts = refined(text, parts, room.most, count, lambda part: list(lines_of(text, *part)))
+    parts = refined(text, parts, room.most, count, lambda part, _: list(lines_of(text, *part)))
     fine = [[(part, size)] if size <= room.most else prose_parts(text, part, room.limit, count) for part, size in parts]
     return [part for row in fine for part in row]
 

@@ -240,25 +240,12 @@ def test_lists_tables_and_formulas_under_the_limit_are_whole() -> None:
         assert sum(part in chunk.text for chunk in chunks) == 1
 
 
-def test_a_list_over_the_limit_is_cut_between_its_lines() -> None:
-    chunks = split(items(30))
-    assert len(chunks) > 3
-    lines = [line for chunk in chunks for line in chunk.text.split("\n")]
-    assert lines == items(30).split("\n")
-    assert max(length(chunk.text) for chunk in chunks) <= SMALL.limit
-
-
 def test_a_paragraph_over_the_limit_is_cut_between_its_sentences() -> None:
     text = "".join(sentence(number) for number in range(5, 30))
     chunks = split(text)
     assert "".join(chunk.text for chunk in chunks) == text
     assert all(chunk.text.endswith("。") for chunk in chunks)
     assert max(length(chunk.text) for chunk in chunks) <= SMALL.limit
-
-
-def test_a_formula_over_the_limit_is_not_cut() -> None:
-    formula = "$$\n" + " + ".join(f"x{number}" for number in range(100)) + "\n$$"
-    assert [chunk.text for chunk in split(formula)] == [formula]
 
 
 def test_short_paragraphs_share_a_chunk_and_sections_do_not() -> None:
