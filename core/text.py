@@ -40,11 +40,12 @@ _HASHES = re.compile(r"^\s{0,3}#{1,6}\s+|\s+#+\s*$|\s*\{[#.][^}]*\}\s*$")
 _QUOTE_MARK = re.compile(r"^\s{0,3}>\s?", re.MULTILINE)
 
 # CJK radicals that stand for a character in PDF files and that Unicode does not decompose (⺠ for 民), from Unicode's
-# EquivalentUnifiedIdeograph.txt; those that are a part of a character only (⺅) are left out.
+# EquivalentUnifiedIdeograph.txt; those that are a part of a character only (⺅) are left out. ⼾ stands in the files of
+# Simplified fonts, for 户, though Unicode makes it 戶.
 _RADICALS = dict(
     zip(
-        "⺁⺄⺈⺊⺌⺎⺒⺓⺝⺟⺠⺧⺩⺬⺶⺻⺼⻁⻄⻅⻆⻉⻋⻏⻑⻓⻔⻗⻘⻙⻚⻛⻜⻝⻢⻣⻤⻥⻦⻧⻨⻩⻪⻫⻬⻭⻮⻯⻰⻱⻲⻳",
-        "厂乙刀卜小兀巳幺月母民牛王示羊聿肉虎西见角贝车邑長长门雨青韦页风飞食马骨鬼鱼鸟卤麦黄黾斉齐歯齿竜龙龜亀龟",
+        "⼾⺁⺄⺈⺊⺌⺎⺒⺓⺝⺟⺠⺧⺩⺬⺶⺻⺼⻁⻄⻅⻆⻉⻋⻏⻑⻓⻔⻗⻘⻙⻚⻛⻜⻝⻢⻣⻤⻥⻦⻧⻨⻩⻪⻫⻬⻭⻮⻯⻰⻱⻲⻳",
+        "户厂乙刀卜小兀巳幺月母民牛王示羊聿肉虎西见角贝车邑長长门雨青韦页风飞食马骨鬼鱼鸟卤麦黄黾斉齐歯齿竜龙龜亀龟",
         strict=True,
     )
 )
