@@ -157,7 +157,7 @@ def keben_passages(settings: Settings) -> Passages:
         for book in generation.books.values():
             for chunk, row in generation.store.of_book(book.id):
                 passages.units.append(Unit(chunk.id, book.source, chunk.start, chunk.end, chunk.text))
-                passages.words.append(f"{heading_of(book.title, chunk.heading_path)}\n{plain(chunk.text)}")
+                passages.words.append(f"{heading_of(book.title, chunk.heading_path)}\n{plain(chunk.reading)}")
                 passages.vectors.append(vectors[row] if packaged and row is not None else None)
     base.close()
     return passages

@@ -53,13 +53,18 @@ class EmbeddingSettings(_Group):
 
 class ChunkSettings(_Group):
     target: int = Field(
-        240, ge=40, le=2000, description="Wished length of a chunk, in words; a Chinese character is one."
+        400,
+        ge=40,
+        le=2000,
+        description="Wished length of a chunk with its headings, in tokens of the embedder's tokenizer.",
     )
     limit: int = Field(
-        360,
+        600,
         ge=60,
         le=4000,
-        description="Longest chunk, in words; a formula or a long line may exceed it.",
+        description="Longest chunk with its headings, in tokens of the embedder; not above what the embedder reads, "
+        "where it can read the book. With what announces it, a list, table or formula may be a quarter longer; a list "
+        "or code block stays whole up to four times the limit, a formula always.",
     )
 
     @model_validator(mode="after")

@@ -1,7 +1,10 @@
 """Pure functions on text: script, length, sentences, markup. Nothing here changes offsets silently."""
 
 import re
-from collections.abc import Iterator
+import sys
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 
 from core.types import Language
 
@@ -36,6 +39,37 @@ _LONE_MARK = re.compile(r"(?<![A-Za-z0-9])\*\*|\*\*(?![A-Za-z0-9])")
 _HASHES = re.compile(r"^\s{0,3}#{1,6}\s+|\s+#+\s*$|\s*\{[#.][^}]*\}\s*$")
 _QUOTE_MARK = re.compile(r"^\s{0,3}>\s?", re.MULTILINE)
 
+# CJK radicals that stand for a character in PDF files and that Unicode does not decompose (⺠ for 民), from Unicode's
+# EquivalentUnifiedIdeograph.txt; those that are a part of a character only (⺅) are left out. ⼾ stands in the files of
+# Simplified fonts, for 户, though Unicode makes it 戶.
+_RADICALS = dict(
+    zip(
+        "⼾⺁⺄⺈⺊⺌⺎⺒⺓⺝⺟⺠⺧⺩⺬⺶⺻⺼⻁⻄⻅⻆⻉⻋⻏⻑⻓⻔⻗⻘⻙⻚⻛⻜⻝⻢⻣⻤⻥⻦⻧⻨⻩⻪⻫⻬⻭⻮⻯⻰⻱⻲⻳",
+        "户厂乙刀卜小兀巳幺月母民牛王示羊聿肉虎西见角贝车邑長长门雨青韦页风飞食马骨鬼鱼鸟卤麦黄黾斉齐歯齿竜龙龜亀龟",
+        strict=True,
+    )
+)
+# Where NFKC changes the form and not the meaning: Kangxi radicals, Roman numerals, ligatures, full-width digits and
+# letters, letters of formulas. Not ² ½ ① ™, which would become 2, 1⁄2, 1, TM, nor the punctuation of Chinese.
+_SAFE = (
+    (0x2F00, 0x2FD5), (0x2160, 0x217F), (0xFB00, 0xFB06), (0xFF10, 0xFF19), (0xFF21, 0xFF3A), (0xFF41, 0xFF5A),
+    (0x1D400, 0x1D7FF),
+)  # fmt: skip
+_SAFE_SIGNS = "＋－＝％＃．／"
+_COMPATIBLE = str.maketrans(
+    {code: unicodedata.normalize("NFKC", chr(code)) for first, last in _SAFE for code in range(first, last + 1)}
+    | {ord(sign): unicodedata.normalize("NFKC", sign) for sign in _SAFE_SIGNS}
+    | {ord(radical): character for radical, character in _RADICALS.items()}
+)
+
+
+def compatible(text: str) -> str:
+    """`text` in ordinary characters, as it is embedded, searched and shown to a model; never what is quoted.
+
+    NFC, which also folds compatibility ideographs, and NFKC where that keeps the meaning.
+    """
+    return unicodedata.normalize("NFC", text.translate(_COMPATIBLE))
+
 
 def cjk_count(text: str) -> int:
     """Number of Chinese characters."""
@@ -58,16 +92,27 @@ def sentences(text: str, start: int = 0) -> Iterator[tuple[int, int]]:
     Stops are 。！？!? and a Latin full stop before a new sentence; formulas, inline code and common
     abbreviations are not cut.
     """
-    protected = [match.span() for match in _PROTECTED.finditer(text)]
+    kept = protected(text)
     begin = 0
     for stop in _STOP.finditer(text):
-        if any(a < stop.end() <= b and stop.start() >= a for a, b in protected):
+        if span_over(kept, stop.start(), stop.end()):
             continue
         if stop.group().startswith(".") and _ABBREVIATION.search(text[max(begin, stop.start() - 12) : stop.start()]):
             continue
         yield from _trimmed(text, begin, stop.end(), start)
         begin = stop.end()
     yield from _trimmed(text, begin, len(text), start)
+
+
+def protected(text: str) -> list[tuple[int, int]]:
+    """`[start, end)` of each formula and each piece of inline code: nothing is cut in them."""
+    return [match.span() for match in _PROTECTED.finditer(text)]
+
+
+def span_over(spans: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int] | None:
+    """The one of the ordered spans that holds `[start, end)`, if any."""
+    place = bisect_right(spans, (start, sys.maxsize)) - 1
+    return spans[place] if place >= 0 and start < end <= spans[place][1] else None
 
 
 def _trimmed(text: str, begin: int, end: int, shift: int) -> Iterator[tuple[int, int]]:

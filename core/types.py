@@ -1,6 +1,7 @@
 """Value types that cross package borders. Plain dataclasses; offsets count Python characters."""
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -78,7 +79,7 @@ class ExtractedBook:
 
     def page_at(self, offset: int) -> Page:
         """The page that holds `offset`; text between two pages belongs to the earlier one."""
-        return self.pages[max(0, bisect_right(self.pages, offset, key=lambda page: page.start) - 1)]
+        return self.pages[max(bisect_right(self.pages, offset, key=lambda page: page.start) - 1, 0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,8 @@ class Book:
 class Span:
     """A block inside a chunk, `[start, end)` in characters of the chunk's text.
 
-    page, label: where the span stands, as in `Page`.
+    page, label: where the span stands, as in `Page`. lead: what a later part of a long table repeats, its caption and
+    header row; it stands elsewhere in the book, so it is read before the span and never quoted.
     """
 
     kind: BlockKind
@@ -106,6 +108,7 @@ class Span:
     page: int | None
     label: str | None
     continues: bool = False
+    lead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,21 @@ class Chunk:
     end: int
     text: str
     spans: tuple[Span, ...]
+
+    @property
+    def reading(self) -> str:
+        """The text with the lead of each span before it: what is embedded, searched and shown to a model."""
+        return with_leads(self.text, self.spans)
+
+
+def with_leads(text: str, spans: Iterable[Span], start: int = 0, end: int | None = None) -> str:
+    """`[start, end)` of a chunk's text, the lead of each span that begins in it put before the span."""
+    end, parts = len(text) if end is None else end, []
+    for span in spans:
+        if span.lead and start <= span.start < end:
+            parts += [text[start : span.start], span.lead]
+            start = span.start
+    return "".join((*parts, text[start:end]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,14 +108,17 @@ class Job:
         result, file = parsed.result, parsed.file
         if isinstance(result, UnreadableBookError):
             return self._failed(parsed, result)
-        chunks = split.split_book(result, file.book_id, self._settings.chunk)
+        counter = self.vectors.counter
+        unknown = counter.unknown_rate(result.text)
+        reads = counter.reads if self.vectors.readable(unknown) else None
+        chunks = split.split_book(result, file.book_id, self._settings.chunk, counter, reads)
         if not chunks and any(block.kind is BlockKind.contents for block in result.blocks):
             return failed(self._failure(parsed, "only a table of contents", "", harmless=True))
         if not chunks:
             return self._failed(parsed, UnreadableBookError(
                 f"{file.path.name} has headings but no text", mend="check that the file is whole"
             ))  # fmt: skip
-        content = self._content(parsed, result, chunks)
+        content = self._content(parsed, result, chunks, unknown)
         return Outcome(content, None, book_report(content.record, "indexed"))
 
     def _failure(self, parsed: _Parsed, reason: str, mend: str, *, harmless: bool = False) -> FailureRecord:
@@ -133,14 +136,16 @@ class Job:
             return kept(record.model_copy(update=marks), "stale")
         before = self._previous.content(record)
         text = "".join(text for _, text in before.pages)
-        unknown, vectors = self.vectors.of(record.id, record.title, text, before.chunks)
-        stale = record.model_copy(update={**marks, "unknown_token_rate": unknown, "dense": vectors is not None})
+        unknown = self.vectors.counter.unknown_rate(text)
+        readable = self.vectors.readable(unknown)
+        vectors = self.vectors.of(record.id, record.title, before.chunks) if readable else None
+        stale = record.model_copy(update={**marks, "unknown_token_rate": round(unknown, 4), "dense": readable})
         return Outcome(BookContent(stale, before.chunks, before.pages, vectors), None, book_report(stale, "stale"))
 
-    def _content(self, parsed: _Parsed, extracted: ExtractedBook, chunks: list[Chunk]) -> BookContent:
+    def _content(self, parsed: _Parsed, extracted: ExtractedBook, chunks: list[Chunk], unknown: float) -> BookContent:
         found = language_of(extracted.text)
         book = parsed.file.describe(extracted.title, found)
-        unknown, vectors = self.vectors.of(book.id, book.title, extracted.text, chunks)
+        vectors = self.vectors.of(book.id, book.title, chunks) if self.vectors.readable(unknown) else None
         record = BookRecord.model_validate(
             {
                 **naming(book),
@@ -151,7 +156,7 @@ class Job:
                 "characters": len(extracted.text),
                 "headings": sum(block.kind is BlockKind.heading for block in extracted.blocks),
                 "chunks": len(chunks),
-                "unknown_token_rate": unknown,
+                "unknown_token_rate": round(unknown, 4),
                 "dense": vectors is not None,
                 "notes": extracted.notes,
                 "seconds": round(parsed.seconds, 2),

@@ -133,7 +133,7 @@ class _Rebuild:
                 self._progress.stage("write the index")
                 header = GenerationHeader(
                     source_dir=str(folder.resolve()),
-                    embedding=job.vectors.record(self._fingerprint),
+                    embedding=job.vectors.record(),
                     fingerprint=self._fingerprint,
                     failures=_failures(outcomes),
                     unread=tuple(unread),

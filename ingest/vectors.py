@@ -12,8 +12,9 @@ from core.types import Chunk
 from ingest.previous import Previous
 from ingest.progress import Progress
 from ingest.staging import Staging
-from vector_db.embedder import SentenceEmbedder, model_revision
+from vector_db.embedder import SentenceEmbedder, model_folder, model_revision
 from vector_db.manifest import EmbeddingRecord
+from vector_db.token_counter import TokenCounter
 from vector_db.writer import heading_of
 
 _SLAB = 1024  # passages embedded between two savings of the work done
@@ -30,6 +31,7 @@ class PassageVectors:
         self._progress = progress
         self._revision = model_revision(settings.embedding)
         self._embedder: SentenceEmbedder | None = None
+        self._counter: TokenCounter | None = None
 
     @property
     def embedder(self) -> SentenceEmbedder:
@@ -39,24 +41,29 @@ class PassageVectors:
             self._embedder = SentenceEmbedder(self._settings.embedding)
         return self._embedder
 
-    def record(self, fingerprint: str) -> EmbeddingRecord:
-        """The model of this generation; all books reused means that it is the previous one's."""
+    @property
+    def counter(self) -> TokenCounter:
+        """Counts as the embedder does, without loading it: a book that it cannot read does not need it."""
+        if self._counter is None:
+            self._counter = TokenCounter(model_folder(self._settings.embedding))
+        return self._counter
+
+    def record(self) -> EmbeddingRecord:
+        """The model of this generation. Its dimension is 0 as long as no book has vectors."""
+        if self._embedder is not None:
+            embedder = self._embedder
+            return EmbeddingRecord(model=embedder.name, revision=embedder.revision, dimension=embedder.dimension)
         manifest = self._previous.manifest
-        if self._embedder is None and manifest is not None and manifest.fingerprint == fingerprint:
+        if manifest is not None and self._same_model(manifest.embedding):
             return manifest.embedding
-        embedder = self.embedder
-        return EmbeddingRecord(model=embedder.name, revision=embedder.revision, dimension=embedder.dimension)
+        return EmbeddingRecord(model=self._settings.embedding.model, revision=self._revision, dimension=0)
 
-    def of(self, book_id: str, title: str, text: str, chunks: Sequence[Chunk]) -> tuple[float, Vectors | None]:
-        """The unknown-token rate of `text`, and the chunks' vectors if the embedder can read it.
+    def readable(self, unknown_rate: float) -> bool:
+        """Whether the embedder knows enough of a text's tokens."""
+        return unknown_rate <= self._settings.embedding.max_unknown_rate
 
-        Vectors have shape (chunks, dimension).
-        """
-        unknown = self.embedder.unknown_rate(text)
-        readable = unknown <= self._settings.embedding.max_unknown_rate
-        return round(unknown, 4), self._vectors(book_id, title, chunks) if readable else None
-
-    def _vectors(self, book_id: str, title: str, chunks: Sequence[Chunk]) -> Vectors:
+    def of(self, book_id: str, title: str, chunks: Sequence[Chunk]) -> Vectors:
+        """The vectors of the chunks of a readable book, shape (chunks, dimension)."""
         texts = embedded_texts(title, chunks)
         keys = [self._key(text) for text in texts]
         known = self._known(book_id) | self._staging.vectors(keys)
@@ -78,12 +85,15 @@ class PassageVectors:
         manifest, record = self._previous.manifest, self._previous.book(book_id)
         if manifest is None or record is None:
             return {}
-        if (manifest.embedding.model, manifest.embedding.revision) != (self._settings.embedding.model, self._revision):
+        if not self._same_model(manifest.embedding):
             return {}
         chunks, vectors = self._previous.passages(book_id)
         if vectors is None:
             return {}
         return dict(zip(map(self._key, embedded_texts(record.title, chunks)), vectors, strict=True))
+
+    def _same_model(self, record: EmbeddingRecord) -> bool:
+        return (record.model, record.revision) == (self._settings.embedding.model, self._revision)
 
     def _key(self, text: str) -> bytes:
         return hashlib.blake2b(f"{self._revision}\n{text}".encode("utf-8", "surrogatepass"), digest_size=20).digest()
@@ -91,4 +101,4 @@ class PassageVectors:
 
 def embedded_texts(title: str, chunks: Sequence[Chunk]) -> list[str]:
     """What the embedder is given of each chunk: title and headings, then its text without markup."""
-    return [f"{heading_of(title, chunk.heading_path)}\n{plain(chunk.text)}" for chunk in chunks]
+    return [f"{heading_of(title, chunk.heading_path)}\n{plain(chunk.reading)}" for chunk in chunks]

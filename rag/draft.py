@@ -67,7 +67,9 @@ def _shown(unit: Unit, passage: Passage) -> str:
         raw = passage.chunk.text[start:end]
         if span.kind is BlockKind.code:
             parts.append(_fenced(dedent(raw)))
-        elif span.kind in {BlockKind.table, BlockKind.formula}:
+        elif span.kind is BlockKind.table:
+            parts.append(_closed(span.lead + raw))
+        elif span.kind is BlockKind.formula:
             parts.append(raw)
         elif span.kind is BlockKind.list:
             parts.append(re.sub(r"\n\s*\n", "\n", plain(raw)))
@@ -76,6 +78,12 @@ def _shown(unit: Unit, passage: Passage) -> str:
         else:
             parts.append(plain(raw))
     return "\n\n".join(part for part in parts if part)
+
+
+def _closed(table: str) -> str:
+    """A part of an HTML table with the end that it has lost."""
+    tags = table.lower()
+    return table + "\n</table>" * (tags.count("<table") - tags.count("</table"))
 
 
 def _fenced(code: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from core.text import compatible
 from core.types import Language, Passage
 
 REFUSAL: dict[Language, str] = {
@@ -49,7 +50,7 @@ def grounded(question: str, passages: Sequence[Passage], language: Language) -> 
             number=number,
             book=passage.book.title,
             heading=" > ".join(passage.chunk.heading_path),
-            text=passage.chunk.text,
+            text=compatible(passage.chunk.reading),
         )
         for number, passage in enumerate(passages, 1)
     ]

@@ -68,7 +68,7 @@ class Retriever:
         passages: list[Passage] = []
         for chunk in generation.store.get(best):
             book = generation.books[chunk.book_id]
-            terms = index_terms(heading_of(book.title, chunk.heading_path), chunk.text)
+            terms = index_terms(heading_of(book.title, chunk.heading_path), chunk.reading)
             relevance = _relevance(coverage(weights, terms), cosines.get(chunk.id))
             passages.append(Passage(chunk, book, round(fused[chunk.id], 6), round(relevance, 4)))
         return passages

@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from core.blocks import announces, caption_follows, explains, is_captioned
 from core.text import sentences
-from core.types import BlockKind, Passage, Span
+from core.types import BlockKind, Passage, Span, with_leads
 
-_EXPLAINS = re.compile(r"^\s*(?:其中|式中|这里|此处|where\b|here\b)", re.I)
-_ANNOUNCES = ("：", ":")
 _LABEL = re.compile(r"^\*\*[^*。！？.!?]{1,40}\*\*$")
 
 
@@ -26,8 +25,8 @@ class Unit:
     kinds: tuple[BlockKind, ...]
 
     def text(self, passage: Passage) -> str:
-        """The words as they stand in the book."""
-        return passage.chunk.text[self.start : self.end]
+        """The words as they stand in the book; before a later part of a table its caption and header row."""
+        return with_leads(passage.chunk.text, passage.chunk.spans, self.start, self.end)
 
     @property
     def whole_block(self) -> bool:
@@ -38,14 +37,14 @@ class Unit:
 def units_of(passage: Passage, rank: int) -> list[Unit]:
     """The units of a passage in reading order.
 
-    A list, table, code block or formula is one unit, together with the sentence or caption that announces it and,
+    A list, table, code block or formula is one unit, together with the sentence that announces it, its caption and,
     after a formula, the sentence that explains its symbols.
     """
     parts = list(_parts(passage))
     units: list[Unit] = []
-    for start, end, kind in parts:
+    for (start, end, kind), (_, _, after) in zip(parts, [*parts[1:], (0, 0, None)], strict=True):
         last = units[-1] if units else None
-        if last and _joins(passage, last, start, end, kind):
+        if last and _joins(passage, last, start, end, kind, after):
             units[-1] = Unit(rank, last.order, last.start, end, (*last.kinds, kind))
         else:
             units.append(Unit(rank, len(units), start, end, (kind,)))
@@ -73,17 +72,19 @@ def _paragraph_runs(spans: tuple[Span, ...]) -> Iterator[tuple[Span, Span]]:
         yield run[0], run[-1]
 
 
-def _joins(passage: Passage, last: Unit, start: int, end: int, kind: BlockKind) -> bool:
+def _joins(passage: Passage, last: Unit, start: int, end: int, kind: BlockKind, after: BlockKind | None) -> bool:
     before = last.text(passage).rstrip("*_ ")
     text = passage.chunk.text[start:end]
     if last.kinds[-1] is BlockKind.formula and kind is BlockKind.paragraph:
-        return bool(_EXPLAINS.match(text))
+        return explains(text)
     # A bold line of its own is the heading of what follows.
     if last.kinds == (BlockKind.paragraph,) and _LABEL.match(last.text(passage)):
         return True
     if kind is BlockKind.paragraph:
         return False
-    if last.kinds[-1] is BlockKind.caption or before.endswith(_ANNOUNCES):
+    if kind is BlockKind.caption and caption_follows(last.kinds[-1], text, after):
+        return True
+    if announces(before) or (last.kinds[-1] is BlockKind.caption and not is_captioned(last.kinds[-2:][0])):
         return True
     # A formula in the middle of a sentence: what stands before it has no full stop.
     return kind is BlockKind.formula and not before.endswith(("。", "！", "？", ".", "!", "?"))

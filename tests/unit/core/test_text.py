@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from core.text import cjk_count, heading_title, language_of, length, plain, sentences
+from core.text import cjk_count, compatible, heading_title, language_of, length, plain, sentences
 
 # Pieces that meet in a textbook; hypothesis strings them together.
 PIECES = st.sampled_from(
@@ -216,3 +216,30 @@ def test_heading_title_is_the_words_of_the_line(line: str, title: str) -> None:
 def test_heading_marks_do_not_matter(words: list[str]) -> None:
     title = " ".join(words)
     assert heading_title(title) == heading_title(f"## {title} ##") == heading_title(f"# {title} {{#id}}") == title
+
+
+@pytest.mark.parametrize(
+    ("shown", "ordinary"),
+    [
+        ("使⽤⼀个⽂件", "使用一个文件"),
+        ("⺠法⻓度⻚⾯⻅⻔⻋", "民法长度页面见门车"),
+        ("\uf9e4解", "理解"),
+        ("ＴＣＰ／ＩＰ３．０，Ｃ＋＋", "TCP/IP3.0，C++"),
+        ("eﬃcient ﬁle", "efficient file"),
+        ("第Ⅳ章", "第IV章"),
+        ("𝑥𝟏", "x1"),
+        ("e\u0301", "é"),
+    ],
+)
+def test_characters_of_another_form_become_ordinary(shown: str, ordinary: str) -> None:
+    assert compatible(shown) == ordinary
+
+
+@pytest.mark.parametrize("text", ["x² + ½", "①②", "Keben™", "log₂8", "ℝ", "℃", "（一），。！？：；“”……", "1～5", "﹣"])
+def test_characters_whose_meaning_would_change_are_kept(text: str) -> None:
+    assert compatible(text) == text
+
+
+@given(text=st.text(max_size=60))
+def test_ordinary_characters_stay_so(text: str) -> None:
+    assert compatible(compatible(text)) == compatible(text)

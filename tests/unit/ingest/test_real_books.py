@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from files import check_offsets
+from word_counter import count_words
 
 from core.errors import UnreadableBookError
 from core.settings import ChunkSettings, IngestSettings
@@ -45,6 +46,6 @@ def test_a_real_file_gives_text_or_a_reason(path: Path) -> None:
     check_offsets(book)
     assert any(character.isalnum() for character in book.text)
     assert "\ufffd" not in book.text
-    chunks = split_book(book, "b", ChunkSettings())
+    chunks = split_book(book, "b", ChunkSettings(), count_words)
     assert chunks
     assert all(chunk.text == book.text[chunk.start : chunk.end] for chunk in chunks)

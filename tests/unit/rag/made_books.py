@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from word_counter import count_words
+
 from core.settings import ChunkSettings
 from core.types import BlockKind, Book, ExtractedBook, Passage
 from ingest.readers.text_builder import TextBuilder
@@ -13,7 +15,7 @@ from vector_db.tokenizer import tokens
 def passages_of(book: ExtractedBook, title: str = "教材", settings: ChunkSettings | None = None) -> list[Passage]:
     """All passages of a book in reading order, scored as if found in that order."""
     about = Book(id=title, source=f"{title}.md", title=title, subject="", language="zh")
-    chunks = split_book(book, about.id, settings or ChunkSettings())
+    chunks = split_book(book, about.id, settings or ChunkSettings(), count_words)
     return [Passage(chunk, about, 1 / (61 + rank), 1.0) for rank, chunk in enumerate(chunks)]
 
 

@@ -290,7 +290,7 @@ def test_code_without_a_fence_of_its_own_gets_one_and_loses_its_indentation() ->
 
 def test_a_part_of_a_long_code_block_is_fenced() -> None:
     builder = TextBuilder()
-    builder.add(BlockKind.code, "\n".join(["```python", *(f"value{n} = {n}" for n in range(80)), "```"]))
+    builder.add(BlockKind.code, "\n".join(["```python", *(f"value{n} = {n}" for n in range(280)), "```"]))
     passages = passages_of(builder.build(), settings=SMALL)
     assert len(passages) > 1
     for passage in passages:

@@ -30,6 +30,7 @@ SPANS = st.builds(
     page=NUMBER,
     label=LABEL,
     continues=st.booleans(),
+    lead=TEXT,
 )
 CHUNKS = st.lists(
     st.builds(

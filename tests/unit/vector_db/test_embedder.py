@@ -40,6 +40,12 @@ def test_the_unknown_rate_of_a_long_book_looks_at_all_its_parts(embedder: Senten
     assert embedder.unknown_rate(chinese + english) > 0.2
 
 
+def test_other_forms_of_characters_are_read_as_the_ordinary_ones(embedder: SentenceEmbedder) -> None:
+    odd, ordinary = embedder.encode(["An eﬃcient ＴＣＰ connection 𝑛", "An efficient TCP connection n"])
+    assert odd == pytest.approx(ordinary, abs=1e-5)
+    assert embedder.unknown_rate("eﬃcient ﬁle 𝑛 ＴＣＰ") == 0
+
+
 def test_vectors_have_unit_length_and_the_dimension_it_names(embedder: SentenceEmbedder) -> None:
     vectors = embedder.encode(TEXTS)
     assert vectors.shape == (3, embedder.dimension) and vectors.dtype == np.float32

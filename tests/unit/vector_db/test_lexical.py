@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import GenerationCorrupt
-from vector_db.lexical import LexicalIndex, StoredTerms, TermTable, write_lexical
+from vector_db.lexical import LexicalIndex, StoredTerms, TermTable, index_terms, write_lexical
 from vector_db.tokenizer import tokens
 
 DOCUMENTS = [
@@ -154,3 +154,12 @@ def test_a_damaged_file_is_named_as_corrupt(index_folder: Path, tmp_path: Path, 
 def test_a_missing_folder_is_corrupt(tmp_path: Path) -> None:
     with pytest.raises(GenerationCorrupt, match="nowhere"):
         LexicalIndex(tmp_path / "nowhere", 1)
+
+
+def test_a_page_of_kangxi_radicals_is_found_by_ordinary_characters(tmp_path: Path) -> None:
+    pages = ["⽤⼾态与内核态的切换", "⼈⺠法院的审级", "虚拟⻚⾯的置换"]
+    write_lexical(tmp_path, [index_terms("", page) for page in pages])
+    index = LexicalIndex(tmp_path, len(pages))
+    for row, question in enumerate(["用户态", "人民法院", "页面置换"]):
+        scores = index.scores(tokens(question))
+        assert int(scores.argmax()) == row and scores[row] > 0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.text import plain
+from core.text import compatible, plain
 from vector_db.lexical import index_terms
 from vector_db.stopwords import ENGLISH, QUESTION_WORDS_ZH
 from vector_db.tokenizer import normalise, tokens, warm_up
@@ -24,6 +24,21 @@ SENTENCES = [
 def test_kangxi_radicals_become_ordinary_characters() -> None:
     assert normalise("使⽤⼀个⽂件") == "使用一个文件"
     assert tokens("⽂件系统的应⽤") == tokens("文件系统的应用") != []
+
+
+def test_radicals_that_unicode_does_not_decompose_are_found() -> None:
+    assert tokens("⼈⺠的⻓度") == tokens("人民的长度") != []
+
+
+@pytest.mark.parametrize("text", ["⽂件", "ＴＣＰ３", "⺠法", "x²", "①", "第Ⅱ章"])
+def test_search_reads_the_characters_that_the_embedder_reads(text: str) -> None:
+    assert tokens(text) == tokens(compatible(text))
+
+
+def test_powers_are_no_digits_and_chemical_indexes_are() -> None:
+    assert "105" not in tokens("10⁵")
+    assert tokens("CO₂") == tokens("CO2")
+    assert "log28" not in tokens("log₂8")
 
 
 def test_full_width_letters_and_ligatures_are_folded() -> None:

@@ -1,0 +1,94 @@
+"""Lengths in tokens, with the packaged embedder's tokenizer and small ones made here."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from core.errors import ModelError
+from core.settings import EmbeddingSettings
+from vector_db.embedder import model_folder
+from vector_db.token_counter import TokenCounter
+
+PACKAGED = model_folder(EmbeddingSettings())
+
+
+@pytest.fixture(scope="module")
+def count() -> TokenCounter:
+    return TokenCounter(PACKAGED)
+
+
+def test_it_counts_as_the_embedders_tokenizer_does(count: TokenCounter) -> None:
+    # Imported here: it takes seconds.
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(PACKAGED), local_files_only=True)
+    texts = ["A transaction is atomic.", "死锁的必要条件", "", "unbelievable tokenization " * 300]
+    wanted = [
+        len(tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids) for text in texts
+    ]
+    assert count(texts) == wanted
+
+
+def test_markup_and_other_forms_of_characters_are_counted_as_they_are_read(count: TokenCounter) -> None:
+    assert count(["见 **[死锁](https://example.org/a/very/long/address.html)**"]) == count(["见 死锁"])
+    assert count(["eﬃcient ＴＣＰ"]) == count(["efficient TCP"])
+
+
+def test_a_long_run_of_letters_is_no_single_token(count: TokenCounter) -> None:
+    assert count(["x" * 50_000])[0] > 3000
+
+
+@examples(max_examples=50, deadline=None)
+@given(st.lists(st.text(max_size=50), max_size=5))
+def test_a_text_counts_the_same_in_any_company(texts: list[str]) -> None:
+    count = TokenCounter(PACKAGED)
+    assert count(texts) == [count([text])[0] for text in texts]
+
+
+def test_it_says_how_much_the_embedder_reads(count: TokenCounter) -> None:
+    assert count.reads == 254  # 256 less the two marks around a text
+
+
+def static_model(folder: Path) -> Path:
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "死锁": 1}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.enable_truncation(2)
+    tokenizer.enable_padding(length=9)
+    (folder / "0_StaticEmbedding").mkdir()
+    tokenizer.save(str(folder / "0_StaticEmbedding" / "tokenizer.json"))
+    return folder
+
+
+def test_a_static_model_keeps_its_tokenizer_in_a_folder_of_its_own_and_reads_all(tmp_path: Path) -> None:
+    count = TokenCounter(static_model(tmp_path))
+    assert count(["死锁 死锁 死锁 x", ""]) == [4, 0]
+    assert count.reads is None
+
+
+def test_the_limit_may_stand_with_the_tokenizer(tmp_path: Path) -> None:
+    folder = static_model(tmp_path)
+    config = folder / "0_StaticEmbedding" / "tokenizer_config.json"
+    for limit, reads in ((512, 512), (10**30, None)):
+        config.write_text(json.dumps({"model_max_length": limit}), encoding="utf-8")
+        assert TokenCounter(folder).reads == reads
+
+
+def test_a_folder_with_a_vocabulary_alone_will_do(tmp_path: Path, count: TokenCounter) -> None:
+    for name in ("vocab.txt", "tokenizer_config.json", "special_tokens_map.json", "config.json"):
+        shutil.copy(PACKAGED / name, tmp_path)
+    assert TokenCounter(tmp_path)(["unbelievable 死锁"]) == count(["unbelievable 死锁"])
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", "not json"])
+def test_a_tokenizer_that_cannot_be_read_is_an_error_with_the_folder(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "tokenizer.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ModelError, match="cannot be loaded") as caught:
+        TokenCounter(tmp_path)
+    assert str(tmp_path) in caught.value.message and caught.value.mend

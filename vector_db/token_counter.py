@@ -1,0 +1,98 @@
+"""Counts text in tokens of the embedder, from its tokenizer file alone: the model itself is not loaded."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core.errors import ModelError
+from core.text import compatible, plain
+
+_FILE = "tokenizer.json"
+# A tokenizer may make one unknown token of a run of any length; no word of a book is longer than this.
+_LONGEST_TOKEN = 16
+# transformers writes 10^30 where a tokenizer knows no limit.
+_NO_LIMIT = 10**6
+_SAMPLE_CHARACTERS = 20_000
+
+
+class TokenCounter:
+    """Tokens of texts as the embedder reads them, without markup; safe to share between threads.
+
+    reads: most tokens that the embedder reads of one text, None if it reads all.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Load the tokenizer of the model in `folder`; raises ModelError."""
+        # Imported here: a rebuild without changes counts nothing.
+        from tokenizers import Tokenizer
+
+        file = _below(folder, _FILE)
+        try:
+            self._tokenizer: Any = Tokenizer.from_file(str(file)) if file else _converted(folder)
+            specials = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+            self.reads = _reads(folder, specials)
+        # `tokenizers` raises a bare Exception for a damaged file; nothing narrower is documented.
+        except Exception as error:
+            raise ModelError(
+                f"the tokenizer of the embedder in {folder} cannot be loaded: {error}", mend="check the model folder"
+            ) from error
+        self._unknown = _unknown_id(self._tokenizer)
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+
+    def __call__(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text."""
+        read = [compatible(plain(text)) for text in texts]
+        encoded = self._tokenizer.encode_batch_fast(read, add_special_tokens=False)
+        return [max(len(one), len(text) // _LONGEST_TOKEN) for one, text in zip(encoded, read, strict=True)]
+
+    def unknown_rate(self, text: str) -> float:
+        """Share of tokens of `text` (a sample of a long one) that the tokenizer does not know, 0 to 1.
+
+        An embedder that reads nothing but unknown tokens ranks passages at random.
+        """
+        ids = self._tokenizer.encode(compatible(_sample(text)), add_special_tokens=False).ids
+        if not ids or self._unknown is None:
+            return 0.0
+        return sum(token == self._unknown for token in ids) / len(ids)
+
+
+def _sample(text: str) -> str:
+    """Up to 20,000 characters in ten slices spread over the text."""
+    if len(text) <= _SAMPLE_CHARACTERS:
+        return text
+    step, width = len(text) // 10, _SAMPLE_CHARACTERS // 10
+    return "\n".join(text[i * step : i * step + width] for i in range(10))
+
+
+def _unknown_id(tokenizer: Any) -> int | None:
+    model = json.loads(tokenizer.to_str())["model"]
+    token = model.get("unk_token")
+    unknown = model.get("unk_id") if token is None else tokenizer.token_to_id(token)
+    return None if unknown is None else int(unknown)
+
+
+def _below(folder: Path, name: str) -> Path | None:
+    """`name` in the folder or in one of its modules', as 0_StaticEmbedding/."""
+    return next((path for path in (folder / name, *sorted(folder.glob(f"[0-9]*/{name}"))) if path.is_file()), None)
+
+
+def _converted(folder: Path) -> Any:
+    """The fast form of a tokenizer that is kept in another form, such as vocab.txt."""
+    from transformers import AutoTokenizer
+
+    config = _below(folder, "tokenizer_config.json")
+    tokenizer: Any = AutoTokenizer.from_pretrained(
+        str(config.parent if config else folder), local_files_only=True, trust_remote_code=False
+    )
+    return tokenizer.backend_tokenizer
+
+
+def _reads(folder: Path, specials: int) -> int | None:
+    for file, key in (("sentence_bert_config.json", "max_seq_length"), ("tokenizer_config.json", "model_max_length")):
+        path = _below(folder, file)
+        limit = json.loads(path.read_text(encoding="utf-8")).get(key) if path else None
+        if isinstance(limit, int) and limit < _NO_LIMIT:
+            return max(limit - specials, 1)
+    return None
