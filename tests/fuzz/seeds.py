@@ -50,6 +50,7 @@ RST = """操作系统
 Deadlock
 --------
 
+死锁是指两个或两个以上的进程互相等待对方占有的资源。
 A *deadlock* is a state, :math:`x^2`, in which [1]_ no process runs.
 
 .. code:: c
@@ -66,7 +67,7 @@ A     B
 """
 TEX = r"""\documentclass{article}\newcommand{\vect}[1]{\mathbf{#1}}
 \title{Calculus}\begin{document}\maketitle
-\section{Limits}A limit $\lim_{x\to 0}\frac{\sin x}{x}=1$ of \vect{x}.
+\section{极限}函数在一点的极限是它在这一点附近所趋近的值。A limit $\lim_{x\to 0}\frac{\sin x}{x}=1$ of \vect{x}.
 \begin{itemize}\item one\item two\end{itemize}
 \begin{tabular}{ll}a & b\\c & d\end{tabular}
 \begin{equation}E=mc^2\end{equation}

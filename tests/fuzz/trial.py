@@ -26,6 +26,9 @@ GRACE = 5.0
 # The sandbox itself hangs: the trial is given up.
 GIVE_UP = 3 * LIMITS.wall_seconds
 _MARK = "KEBEN_FUZZ_TRIAL"
+# Their seeds are UTF-8, so that what is left of the characters is known.
+_TEXT = {".md", ".markdown", ".txt", ".rst", ".tex", ".html", ".htm", ".xhtml", ".csv", ".tsv"}
+_LEAST_LETTERS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +117,13 @@ def _parse(path: Path) -> tuple[Verdict, str]:
     except UnreadableBookError as error:
         if path.name not in error.message or not error.mend:
             return "fault", f"a refusal without name or mend: {error.message}"
+        if re.search(r":\W*$", error.message):
+            return "fault", f"a refusal that gives no reason: {error.message}"
         return "refused", error.message
     if not any(map(str.isalpha, book.text)):
         return "empty", f"{len(book.text)} characters, no letter"
+    if path.suffix in _TEXT and _is_garbled(book.text, path.read_bytes()):
+        return "fault", "garbled: read in another encoding than its own"
     if fault := _fault_of(book):
         return "fault", fault
     return "parsed", ""
@@ -141,6 +148,13 @@ def _fault_of(book: ExtractedBook) -> str:
         if book.text[chunk.start : chunk.end] != chunk.text:
             return "a passage that is not the text at its offsets"
     return ""
+
+
+def _is_garbled(text: str, content: bytes) -> bool:
+    """Whether most letters beyond ASCII are none of those that the file, damage aside, holds."""
+    letters = [letter for letter in text if letter > "\x7f" and letter.isalnum()]
+    known = set(content.decode(errors="ignore"))
+    return len(letters) >= _LEAST_LETTERS and sum(letter in known for letter in letters) < len(letters) / 2
 
 
 def _left_behind(workshop: Workshop, before: set[str]) -> str:
