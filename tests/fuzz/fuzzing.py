@@ -24,8 +24,9 @@ _workshop: list[Workshop] = []
 class Fuzzer:
     """Runs trials in two processes. A context manager."""
 
-    def __init__(self, keep: Path, seed: int) -> None:
-        """keep: where files that fail are saved. seed: of all damage."""
+    def __init__(self, keep: Path, seed: int, *, samples: bool) -> None:
+        """keep: where files that fail are saved. seed: of all damage. samples: start from files found at hand too."""
+        self._samples = samples
         self.keep = keep
         self.seed = seed
 
@@ -44,7 +45,7 @@ class Fuzzer:
 
     def run(self, suffix: str, count: int) -> list[Outcome]:
         """`count` damaged files of one format, the seed files first and whole; empty when there is no seed."""
-        found = seeds(suffix, self._seeds)
+        found = seeds(suffix, self._seeds, samples=self._samples)
         whole = [self._pool.submit(_trial, seed, suffix, None, self.seed, self.keep) for seed in found]
         broken = [
             self._pool.submit(_trial, found[number % len(found)], suffix, number, self.seed, self.keep)

@@ -41,6 +41,11 @@ def _flip(content: bytes, chance: Random) -> bytes:
     return bytes(changed)
 
 
+def _flip_head(content: bytes, chance: Random) -> bytes:
+    """Where formats keep sizes and offsets."""
+    return _flip(content[:256], chance) + content[256:]
+
+
 def _range(content: bytes, chance: Random) -> tuple[int, int]:
     """A stretch: mostly short, sometimes nearly all."""
     start = chance.randrange(len(content))
@@ -78,7 +83,7 @@ def _zero(content: bytes, chance: Random) -> bytes:
     return content[:start] + bytes(end - start) + content[end:]
 
 
-_DAMAGES: tuple[Damage, ...] = (_flip, _flip, _flip, _truncate, _delete, _double, _insert, _insert, _zero)
+_DAMAGES: tuple[Damage, ...] = (_flip, _flip, _flip_head, _truncate, _delete, _double, _insert, _insert, _zero)
 
 
 def _in_archive(content: bytes, chance: Random) -> bytes:

@@ -37,7 +37,7 @@ def main() -> int:
         parser.error(f"no reader for {', '.join(sorted(unknown))}" if unknown else "--files must be 1 or more")
     found: dict[str, list[Outcome]] = {}
     print(f"seed {options.seed}; files that fail are saved in {keep}", file=sys.stderr, flush=True)
-    with Fuzzer(keep, options.seed) as fuzzer:
+    with Fuzzer(keep, options.seed, samples=True) as fuzzer:
         for suffix in sorted(options.only or SUFFIXES):
             found[suffix] = fuzzer.run(suffix, options.files)
             tell(suffix, found[suffix])

@@ -1,5 +1,6 @@
 """Whole files to start from: for every suffix that Keben reads, one made here and samples that lie at hand."""
 
+import csv
 import io
 import json
 import sys
@@ -76,15 +77,19 @@ TEX = r"""\documentclass{article}\newcommand{\vect}[1]{\mathbf{#1}}
 ROWS = [["项目", "Process", "Pages"], ["资源", "memory", "12"], ["调度", 'a, "quoted" cell', "3.5"]]
 
 
-def seeds(suffix: str, folder: Path) -> list[Path]:
-    """Files of this format, made below `folder` or found; none if none can be had."""
-    found: list[Path] = []
+def seeds(suffix: str, folder: Path, *, samples: bool) -> list[Path]:
+    """Files of this format, made below `folder` and, with `samples`, found; none if none can be had."""
+    made: list[Path] = []
     if maker := MAKERS.get(suffix):
-        found.append(folder / f"seed{suffix}")
-        maker(found[0])
-    samples = (path for place in SAMPLES if place.is_dir() for path in sorted(place.rglob(f"*{suffix}")))
-    small = [path for path in samples if path.suffix == suffix and path.stat().st_size <= LARGEST_SAMPLE]
-    return found + small[:MOST_SAMPLES]
+        made.append(folder / f"seed{suffix}")
+        maker(made[0])
+    if not samples:
+        return made
+    found = [path for place in SAMPLES if place.is_dir() for path in place.rglob("*") if path.suffix == suffix]
+    small = [path for path in found if path.stat().st_size <= LARGEST_SAMPLE]
+    if not made and not small:
+        small = sorted(found, key=lambda path: path.stat().st_size)[:1]
+    return made + sorted(small)[:MOST_SAMPLES]
 
 
 def _text(content: str) -> Callable[[Path], object]:
@@ -164,6 +169,14 @@ def _workbook(path: Path) -> object:
     return path
 
 
+def _table(separator: str) -> Callable[[Path], object]:
+    def make(path: Path) -> object:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            return csv.writer(file, delimiter=separator).writerows(ROWS)
+
+    return make
+
+
 def _picture(path: Path) -> object:
     """A line of print that can be recognised."""
     image = Image.new("RGB", (480, 100), "white")
@@ -178,6 +191,5 @@ MAKERS: dict[str, Callable[[Path], object]] = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"), _picture),
     ".rst": _text(RST), ".tex": _text(TEX), ".ipynb": _notebook, ".docx": _word, ".epub": _epub, ".odt": _odt,
     ".pptx": files.slides, ".pdf": _pdf, ".xlsx": _workbook,
-    ".csv": _text("\n".join(",".join(f'"{cell}"'.replace('d" c', 'd"" c') for cell in row) for row in ROWS)),
-    ".tsv": _text("\n".join("\t".join(row) for row in ROWS)),
+    ".csv": _table(","), ".tsv": _table("\t"),
 }  # fmt: skip

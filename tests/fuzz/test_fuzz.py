@@ -13,7 +13,7 @@ SEED = 20260101
 
 @pytest.fixture(scope="module")
 def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzer]:
-    with Fuzzer(tmp_path_factory.mktemp("failed"), SEED) as fuzzer:
+    with Fuzzer(tmp_path_factory.mktemp("failed"), SEED, samples=False) as fuzzer:
         yield fuzzer
 
 
