@@ -83,7 +83,8 @@ def main() -> int:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="keben-kill-") as name:
         try:
-            rows += killed_rows(Path(name), chosen, options.rounds, options.random, Random(options.seed))
+            if set(chosen) != {FULL}:
+                rows += killed_rows(Path(name), chosen, options.rounds, options.random, Random(options.seed))
             if FULL in chosen:
                 rows += full_disk_row(Path(name), options.rounds)
         except KebenError as error:
