@@ -44,9 +44,11 @@ FILES ?= 300
 fuzz: setup
 	$(BIN)/python tests/fuzz/run.py --files $(FILES)
 
-# Times, memory and quality of a rebuild. ONLY=pdf runs one section; see benchmarks/ingest.py for the others.
+# Times, memory and quality of a rebuild. ONLY=pdf runs one section; benchmarks/ingest.py names the others, and says
+# what BASELINE_PYTHON must have.
 bench: setup
-	$(BIN)/python benchmarks/ingest.py $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python benchmarks/ingest.py $(if $(ONLY),--only $(ONLY)) \
+		$(if $(BASELINE_PYTHON),--baseline-python $(BASELINE_PYTHON))
 
 # A server under questions while rebuilds are killed; about an hour.
 kill: setup
