@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup run test lint format books clean
+.PHONY: setup run test lint format fuzz bench kill books clean
 .DEFAULT_GOAL := run
 
 setup: $(VENV)/.complete
@@ -38,6 +38,21 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Damaged files for every reader, FILES of each format; hours for large numbers.
+FILES ?= 300
+fuzz: setup
+	$(BIN)/python tests/fuzz/run.py --files $(FILES)
+
+# Times, memory and quality of a rebuild. ONLY=pdf runs one section; benchmarks/ingest.py names the others, and says
+# what BASELINE_PYTHON must have.
+bench: setup
+	$(BIN)/python benchmarks/ingest.py $(if $(ONLY),--only $(ONLY)) \
+		$(if $(BASELINE_PYTHON),--baseline-python $(BASELINE_PYTHON))
+
+# A server under questions while rebuilds are killed; about an hour.
+kill: setup
+	$(BIN)/python benchmarks/kill.py
 
 # Needs chromium, fonts-noto-cjk and `pip install .[books]`.
 books: setup

@@ -1,0 +1,54 @@
+"""Section `encode`: a whole rebuild of English books against nothing but the encoding of the same texts."""
+
+import json
+import shutil
+from itertools import chain
+from pathlib import Path
+
+from core.errors import ConfigError
+from ingestion.probe import Options, keben_environment, markdown, measure, program, say
+
+TARGET = 1.25
+
+
+def run(options: Options, folder: Path) -> str:
+    """The table."""
+    books = folder / "books"
+    books.mkdir()
+    found = english_books(options.data)[: options.books]
+    for number, path in enumerate(found):
+        shutil.copy(path, books / f"{number:03}-{path.name}")
+    say(f"encode: rebuilding {len(found)} books")
+    texts = folder / "texts.json"
+    whole = measure(program("recorded_rebuild.py", texts), keben_environment(folder, books))
+    count = len(json.loads(texts.read_text(encoding="utf-8"))["texts"])
+    if not count:
+        raise ConfigError("no text was embedded", mend="choose books that the embedder can read")
+    say(f"encode: encoding the same {count} texts alone")
+    bare = measure(program("bare_encode.py", texts))
+    took = json.loads(bare.stdout)
+    rows = [
+        _row("load included in both (whole processes)", whole.seconds, bare.seconds),
+        _row("load left out of both", whole.seconds - took["load"], took["encode"]),
+    ]
+    note = (
+        f"{len(found)} books, {count} texts; same model, batch size and threads; a fresh process each. "
+        f"Loading the model with its libraries took {took['load']:.1f} s."
+    )
+    head = ("model load", "rebuild s", "bare encode s", "ratio", "target", "met")
+    return f"### Whole rebuild against bare encoding\n\n{note}\n\n{markdown(head, rows)}"
+
+
+def english_books(data: Path) -> list[Path]:
+    """English textbooks of the shared data."""
+    sets = ("hello_algo_qa_en", "openstax_calc3_en")
+    places = [("books/en", "*.rst"), *((f"retrieval/{name}/docs", "*.md") for name in sets)]
+    found = list(chain.from_iterable(sorted((data / place).rglob(pattern)) for place, pattern in places))
+    if not found:
+        raise ConfigError(f"there are no English books in {data}", mend="name their folder with --data")
+    return found
+
+
+def _row(name: str, whole: float, bare: float) -> list[object]:
+    ratio = whole / bare
+    return [name, whole, bare, ratio, f"<= {TARGET}", "yes" if ratio <= TARGET else "no"]
