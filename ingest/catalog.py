@@ -36,8 +36,8 @@ class SourceFile:
 
     @property
     def book_id(self) -> str:
-        """Stable for a path, so that a changed file replaces its own passages."""
-        return hashlib.sha256(self.source.encode()).hexdigest()[:12]
+        """As `book_id` of its source."""
+        return book_id(self.source)
 
     def describe(self, found_title: str | None, found_language: Language) -> Book:
         """The catalogue entry completed by what the file itself says."""
@@ -50,6 +50,11 @@ class SourceFile:
             language=self.entry.language or found_language,
             edition=self.entry.edition,
         )
+
+
+def book_id(source: str) -> str:
+    """Stable for a path below the source folder, so that a changed file replaces its own passages."""
+    return hashlib.sha256(source.encode()).hexdigest()[:12]
 
 
 def find_books(folder: Path) -> tuple[list[SourceFile], list[str]]:

@@ -38,13 +38,17 @@ class _Parsed:
 
 
 class Job:
-    """One rebuild: parses in parallel, embeds while the next files are parsed."""
+    """One rebuild: parses in parallel, embeds while the next files are parsed.
+
+    recognised: where the text of page images is kept, in a folder for each book.
+    """
 
     def __init__(
         self,
         settings: Settings,
         previous: Previous,
         staging: Staging,
+        recognised: Path,
         fingerprint: str,
         progress: Progress,
         *,
@@ -53,6 +57,7 @@ class Job:
         self._settings = settings
         self._previous = previous
         self._staging = staging
+        self._recognised = recognised
         self._progress = progress
         self._force = force
         self._reuse = Reuse(settings, previous, fingerprint)
@@ -98,7 +103,7 @@ class Job:
         started = time.monotonic()
         if result is None:
             try:
-                result = parse_in_sandbox(file.path, self._settings.ingest)
+                result = parse_in_sandbox(file.path, self._settings.ingest, self._recognised / file.book_id)
             except UnreadableBookError as error:
                 result = error
             self._staging.keep_book(key, result)

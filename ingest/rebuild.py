@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from core.errors import ConfigError, GenerationCorrupt, NothingIndexed, VerificationFailed
 from core.settings import Settings
 from ingest import readers, split
-from ingest.catalog import find_books
+from ingest.catalog import book_id, find_books
 from ingest.job import Job
 from ingest.outcome import Outcome, kept
 from ingest.previous import Previous, previous_generations
@@ -23,6 +24,8 @@ from vector_db.embedder import model_revision
 from vector_db.layout import KnowledgeBaseFolder
 from vector_db.manifest import SCHEMA, FailureRecord
 from vector_db.writer import GenerationHeader, write_generation
+
+_RECOGNISED = "ocr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ class _Rebuild:
         self._request = request
         self._progress = progress
         self._fingerprint = fingerprint(settings)
+        self._recognised = target.folder / _RECOGNISED
 
     def run(self, started: float) -> RebuildReport:
         folder = source_folder(self._settings, self._target.kb, self._request.source, self._previous)
@@ -123,7 +127,15 @@ class _Rebuild:
             )
         with staging(self._target.folder, forced=self._request.force) as unfinished:
             force = self._request.force
-            job = Job(self._settings, self._previous, unfinished, self._fingerprint, self._progress, force=force)
+            job = Job(
+                self._settings,
+                self._previous,
+                unfinished,
+                self._recognised,
+                self._fingerprint,
+                self._progress,
+                force=force,
+            )
             outcomes = [*job.run(selection.files), *self._left(selection)]
             outcomes.sort(key=lambda outcome: outcome.report.source)
             reports = self._reports(outcomes, selection, unread)
@@ -142,6 +154,7 @@ class _Rebuild:
                 )
                 write_generation(self._target, header, contents, self._previous.folder)
             unfinished.discard()
+            self._forget(outcomes)
         return RebuildReport(
             kb=self._target.kb,
             generation=self._target.current_id() if contents else None,
@@ -150,6 +163,13 @@ class _Rebuild:
             chunks=sum(content.record.chunks for content in contents),
             seconds=round(time.monotonic() - started, 2),
         )
+
+    def _forget(self, outcomes: Sequence[Outcome]) -> None:
+        """Delete what was recognised in books that are gone; a file that failed may go on from there."""
+        known = {book_id(outcome.report.source) for outcome in outcomes}
+        for folder in self._recognised.glob("*/"):
+            if folder.name not in known:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _left(self, selection: Selection) -> list[Outcome]:
         """Books that nobody asked to look at, as they are."""

@@ -52,7 +52,7 @@ class TokenCounter:
 
         An embedder that reads nothing but unknown tokens ranks passages at random.
         """
-        ids = self._tokenizer.encode(compatible(_sample(text)), add_special_tokens=False).ids
+        ids: list[int] = self._tokenizer.encode(compatible(_sample(text)), add_special_tokens=False).ids
         if not ids or self._unknown is None:
             return 0.0
         return sum(token == self._unknown for token in ids) / len(ids)

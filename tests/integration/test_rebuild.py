@@ -54,9 +54,9 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     parse = job.parse_in_sandbox
 
-    def watched(path: Path, settings: IngestSettings) -> ExtractedBook:
+    def watched(path: Path, settings: IngestSettings, recognised: Path) -> ExtractedBook:
         names.append(path.name)
-        return parse(path, settings)
+        return parse(path, settings, recognised)
 
     monkeypatch.setattr(job, "parse_in_sandbox", watched)
     return names
