@@ -32,6 +32,7 @@ class PassageVectors:
         self._revision = model_revision(settings.embedding)
         self._embedder: SentenceEmbedder | None = None
         self._counter: TokenCounter | None = None
+        self._dimension = 0
 
     @property
     def embedder(self) -> SentenceEmbedder:
@@ -50,20 +51,18 @@ class PassageVectors:
 
     def record(self) -> EmbeddingRecord:
         """The model of this generation. Its dimension is 0 as long as no book has vectors."""
-        if self._embedder is not None:
-            embedder = self._embedder
-            return EmbeddingRecord(model=embedder.name, revision=embedder.revision, dimension=embedder.dimension)
         manifest = self._previous.manifest
-        if manifest is not None and self._same_model(manifest.embedding):
+        if not self._dimension and manifest is not None and self._same_model(manifest.embedding):
             return manifest.embedding
-        return EmbeddingRecord(model=self._settings.embedding.model, revision=self._revision, dimension=0)
+        model = self._settings.embedding.model
+        return EmbeddingRecord(model=model, revision=self._revision, dimension=self._dimension)
 
     def readable(self, unknown_rate: float) -> bool:
         """Whether the embedder knows enough of a text's tokens."""
         return unknown_rate <= self._settings.embedding.max_unknown_rate
 
     def of(self, book_id: str, title: str, chunks: Sequence[Chunk]) -> Vectors:
-        """The vectors of the chunks of a readable book, shape (chunks, dimension)."""
+        """The vectors of the chunks (one or more) of a readable book, shape (chunks, dimension)."""
         texts = embedded_texts(title, chunks)
         keys = [self._key(text) for text in texts]
         known = self._known(book_id) | self._staging.vectors(keys)
@@ -78,7 +77,9 @@ class PassageVectors:
             self._staging.keep_vectors(slab, made)
             known.update(zip(slab, made, strict=True))
             self._progress.embedded(len(rows), len(missing) - start - len(rows))
-        return np.stack([known[key] for key in keys]) if keys else np.zeros((0, self.embedder.dimension), np.float32)
+        vectors = np.stack([known[key] for key in keys])
+        self._dimension = vectors.shape[1]
+        return vectors
 
     def _known(self, book_id: str) -> dict[bytes, Vectors]:
         """Vectors of the book in the generation before, if the same model made them."""
