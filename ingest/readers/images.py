@@ -49,15 +49,25 @@ def read_image(path: Path, context: ReaderContext) -> ExtractedBook:
             ) from error
 
 
-def open_image(data: bytes, name: str) -> Image.Image | None:
-    """An image of a document, upright; None where it is no raster image, is damaged or far too large."""
+def image_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels by the head of an image; (0, 0) where it is none that can be read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
-            file = Image.open(io.BytesIO(data), formats=_FORMATS)
-            return _upright(file, name)
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as file:
+                return file.size
+        except (*_FAULTS, Image.DecompressionBombError):
+            return 0, 0
+
+
+def _opened(data: bytes) -> Image.Image:
+    """An image of a document, upright; a blank one where it is damaged or far too large."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            return _upright(Image.open(io.BytesIO(data), formats=_FORMATS), "image")
         except (*_FAULTS, Image.DecompressionBombError, UnreadableBookError):
-            return None
+            return Image.new("L", (_SMALLEST, _SMALLEST), 255)
 
 
 def is_scan(letters: int, sizes: Sequence[tuple[int, int]]) -> bool:
@@ -69,10 +79,10 @@ def is_scan(letters: int, sizes: Sequence[tuple[int, int]]) -> bool:
 
 
 def recognise(
-    images: Iterable[Image.Image], name: str, context: ReaderContext
+    images: Iterable[bytes], name: str, context: ReaderContext
 ) -> tuple[list[list[Piece]], tuple[OcrPage, ...]]:
     """What stands on each of `images` of the file called `name`, and how sure that is."""
-    book = _read_pages(images, name, context)
+    book = _read_pages(map(_opened, images), name, context)
     pieces: list[list[Piece]] = [[] for _ in book.pages]
     for block in book.blocks:
         number = book.page_at(block.start).number or 1
