@@ -21,7 +21,7 @@ _DPI = 200  # at which the PDF reader draws a page: its pixels are those of the 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
 # A document with fewer letters than this, or so few for each of its page images, is a scan.
 _HARDLY_TEXT, _LETTERS_PER_PAGE = 120, 30
-_SMALLEST, _PAGE_SIDE = 40, 800  # pixels: below, an ornament; from here on, perhaps a page
+_SMALLEST, PAGE_SIDE = 40, 800  # pixels: below, an ornament; from here on, perhaps a page
 _FAULTS = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError)
 
 
@@ -74,7 +74,7 @@ def is_scan(letters: int, sizes: Sequence[tuple[int, int]]) -> bool:
     """Whether a document of so many letters has its text in its images; `sizes` in pixels."""
     if not any(min(size) >= _SMALLEST for size in sizes):
         return False
-    pages = sum(max(size) >= _PAGE_SIDE for size in sizes)
+    pages = sum(max(size) >= PAGE_SIDE for size in sizes)
     return letters < max(_HARDLY_TEXT, _LETTERS_PER_PAGE * pages)
 
 

@@ -16,7 +16,7 @@ from core.errors import UnreadableBookError
 from core.types import ExtractedBook, OcrPage
 from ingest.readers.context import ReaderContext
 from ingest.readers.html import epub_without_hidden, html_text, without_hidden
-from ingest.readers.images import image_size, is_scan, recognise
+from ingest.readers.images import PAGE_SIDE, image_size, is_scan, recognise
 from ingest.readers.ooxml import XmlError, part_of
 from ingest.readers.pandoc_tree import Node, TreeWalker, image_targets, meta_text
 from ingest.readers.text import decode, is_utf8
@@ -91,6 +91,8 @@ def _with_recognised(
 ) -> ExtractedBook:
     """The book with the text of its images where they are its pages; else `book` as it is."""
     targets = list(dict.fromkeys(targets))
+    if not is_scan(letters(book.text), [(PAGE_SIDE, PAGE_SIDE)] * len(targets)):
+        return book  # were they all pages; so the sizes need not be looked up
     with zipfile.ZipFile(path) as archive:
         sizes = [image_size(part_of(archive, target) or b"") for target in targets]
         if not is_scan(letters(book.text), sizes):
