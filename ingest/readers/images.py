@@ -21,7 +21,7 @@ _DPI = 200  # at which the PDF reader draws a page: its pixels are those of the 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "PPM")
 # A document with fewer letters than this, or so few for each of its page images, is a scan.
 _HARDLY_TEXT, _LETTERS_PER_PAGE = 120, 30
-_SMALLEST, _PAGE_SIDE = 40, 800  # pixels: below, an ornament; from here on, perhaps a page
+_SMALLEST, PAGE_SIDE = 40, 800  # pixels: below, an ornament; from here on, perhaps a page
 _FAULTS = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError)
 
 
@@ -49,30 +49,40 @@ def read_image(path: Path, context: ReaderContext) -> ExtractedBook:
             ) from error
 
 
-def open_image(data: bytes, name: str) -> Image.Image | None:
-    """An image of a document, upright; None where it is no raster image, is damaged or far too large."""
+def image_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels by the head of an image; (0, 0) where it is none that can be read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
-            file = Image.open(io.BytesIO(data), formats=_FORMATS)
-            return _upright(file, name)
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as file:
+                return file.size
+        except (*_FAULTS, Image.DecompressionBombError):
+            return 0, 0
+
+
+def _opened(data: bytes) -> Image.Image:
+    """An image of a document, upright; a blank one where it is damaged or far too large."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            return _upright(Image.open(io.BytesIO(data), formats=_FORMATS), "image")
         except (*_FAULTS, Image.DecompressionBombError, UnreadableBookError):
-            return None
+            return Image.new("L", (_SMALLEST, _SMALLEST), 255)
 
 
 def is_scan(letters: int, sizes: Sequence[tuple[int, int]]) -> bool:
     """Whether a document of so many letters has its text in its images; `sizes` in pixels."""
     if not any(min(size) >= _SMALLEST for size in sizes):
         return False
-    pages = sum(max(size) >= _PAGE_SIDE for size in sizes)
+    pages = sum(max(size) >= PAGE_SIDE for size in sizes)
     return letters < max(_HARDLY_TEXT, _LETTERS_PER_PAGE * pages)
 
 
 def recognise(
-    images: Iterable[Image.Image], name: str, context: ReaderContext
+    images: Iterable[bytes], name: str, context: ReaderContext
 ) -> tuple[list[list[Piece]], tuple[OcrPage, ...]]:
     """What stands on each of `images` of the file called `name`, and how sure that is."""
-    book = _read_pages(images, name, context)
+    book = _read_pages(map(_opened, images), name, context)
     pieces: list[list[Piece]] = [[] for _ in book.pages]
     for block in book.blocks:
         number = book.page_at(block.start).number or 1

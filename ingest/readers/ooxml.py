@@ -3,6 +3,7 @@
 import io
 import posixpath
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ Element = Any
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 DGM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
@@ -40,11 +42,14 @@ def with_parts(path: Path, changed: Mapping[str, bytes]) -> bytes:
 
 
 def part_of(archive: zipfile.ZipFile, target: str) -> bytes | None:
-    """The part that `target`, a path from some folder of the archive, means; None without one."""
+    """The part that `target`, a path from some folder of the archive, means; None where it is missing or damaged."""
     wanted = posixpath.normpath(target).lstrip("./")
     names = archive.namelist()
     found = wanted if wanted in names else next((name for name in names if name.endswith("/" + wanted)), None)
-    return archive.read(found) if found else None
+    try:
+        return archive.read(found) if found else None
+    except (zipfile.BadZipFile, zlib.error):
+        return None
 
 
 def unwrap_alternatives(root: Element) -> None:

@@ -16,7 +16,7 @@ from core.errors import UnreadableBookError
 from core.types import ExtractedBook, OcrPage
 from ingest.readers.context import ReaderContext
 from ingest.readers.html import epub_without_hidden, html_text, without_hidden
-from ingest.readers.images import is_scan, open_image, recognise
+from ingest.readers.images import PAGE_SIDE, image_size, is_scan, recognise
 from ingest.readers.ooxml import XmlError, part_of
 from ingest.readers.pandoc_tree import Node, TreeWalker, image_targets, meta_text
 from ingest.readers.text import decode, is_utf8
@@ -90,18 +90,16 @@ def _with_recognised(
     path: Path, context: ReaderContext, tree: Node, book: ExtractedBook, targets: list[str]
 ) -> ExtractedBook:
     """The book with the text of its images where they are its pages; else `book` as it is."""
-    images = []
+    targets = list(dict.fromkeys(targets))
+    if not is_scan(letters(book.text), [(PAGE_SIDE, PAGE_SIDE)] * len(targets)):
+        return book  # were they all pages; so the sizes need not be looked up
     with zipfile.ZipFile(path) as archive:
-        for target in dict.fromkeys(targets):
-            data = part_of(archive, target)
-            image = open_image(data, f"{path.name}: {target}") if data else None
-            if image is not None:
-                images.append((target, image))
-    if not is_scan(letters(book.text), [image.size for _, image in images]):
-        return book
-    pages, ocr = recognise([image for _, image in images], path.name, context)
-    said = {target: page for (target, _), page in zip(images, pages, strict=True)}
-    return _build(tree, book.title, said, ocr)
+        sizes = [image_size(part_of(archive, target) or b"") for target in targets]
+        if not is_scan(letters(book.text), sizes):
+            return book
+        shown = [target for target, size in zip(targets, sizes, strict=True) if min(size) > 0]
+        pages, ocr = recognise((part_of(archive, target) or b"" for target in shown), path.name, context)
+    return _build(tree, book.title, dict(zip(shown, pages, strict=True)), ocr)
 
 
 def _build(tree: Node, title: str | None, said: dict[str, list[Piece]], ocr: tuple[OcrPage, ...]) -> ExtractedBook:

@@ -1,11 +1,10 @@
 """What stands in the frames of a slide: tables, charts and SmartArt diagrams."""
 
 from collections import defaultdict
-from itertools import zip_longest
 from typing import Any
 
 from core.types import BlockKind
-from ingest.readers.ooxml import DGM, A, Element, parse_xml
+from ingest.readers.ooxml import DGM, A, C, Element, parse_xml
 from ingest.readers.slide_text import line_of
 from ingest.readers.text_builder import Piece, pipe_table
 
@@ -24,13 +23,32 @@ def chart_pieces(chart: Any) -> list[Piece]:
     pieces = []
     if chart.has_title and chart.chart_title.has_text_frame:
         pieces.append(Piece(BlockKind.caption, line_of(chart.chart_title.text_frame)))
-    for plot in chart.plots:
-        labels = [str(label) for label in plot.categories]
-        series = [(each.name, [_number(value) for value in each.values]) for each in plot.series]
-        rows = zip_longest(labels, *(values for _, values in series), fillvalue="")
-        head = ["", *(name for name, _ in series)]
-        pieces.append(Piece(BlockKind.table, pipe_table([head, *(list(row) for row in rows)])))
-    return pieces
+    # From the XML, for python-pptx does not know every kind of chart.
+    plots = {series.getparent(): None for series in chart._chartSpace.iter(C + "ser")}
+    return pieces + [Piece(BlockKind.table, _plot_table(list(plot.iter(C + "ser")))) for plot in plots]
+
+
+def _plot_table(series: list[Element]) -> str:
+    names = [" ".join(_points(each.find(C + "tx")).values()) for each in series]
+    labels = next(filter(None, (_points(each.find(C + "cat")) for each in series)), {})
+    labels = labels or next(filter(None, (_numbers(each.find(C + "xVal")) for each in series)), {})
+    columns = [_numbers(each.find(C + "val")) or _numbers(each.find(C + "yVal")) for each in series]
+    places = sorted(set(labels).union(*columns))
+    rows = [[labels.get(at, ""), *(column.get(at, "") for column in columns)] for at in places]
+    return pipe_table([["", *names], *rows])
+
+
+def _points(node: Element | None) -> dict[int, str]:
+    """What the file keeps of a range of cells, by place; of labels in levels the lowest level."""
+    if node is None:
+        return {}
+    level = node.find(f".//{C}lvl")
+    points = (level if level is not None else node).iter(C + "pt")
+    return {int(point.get("idx")): point.findtext(C + "v") or "" for point in points}
+
+
+def _numbers(node: Element | None) -> dict[int, str]:
+    return {at: _number(value) for at, value in _points(node).items()}
 
 
 def is_diagram(shape: Any) -> bool:
@@ -71,5 +89,9 @@ def _words(point: Element) -> str:
     return " ".join(" ".join(paragraphs).split())
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.15g}"
+def _number(value: str) -> str:
+    """A number without the noise of its last digits; other text as it is."""
+    try:
+        return f"{float(value):.12g}"
+    except ValueError:
+        return value

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from pptx import Presentation
 from pptx.exc import PackageNotFoundError
 
@@ -15,7 +14,7 @@ from core.errors import UnreadableBookError
 from core.types import BlockKind, ExtractedBook
 from ingest.readers.context import ReaderContext
 from ingest.readers.formulas import latex_of, outermost
-from ingest.readers.images import is_scan, open_image, recognise
+from ingest.readers.images import image_size, is_scan, recognise
 from ingest.readers.ooxml import XmlError, unwrap_alternatives
 from ingest.readers.slide_order import Box, in_reading_order
 from ingest.readers.slide_parts import chart_pieces, diagram_text, is_diagram, table_text
@@ -33,10 +32,10 @@ _FAULTS = (
 
 @dataclass(slots=True)
 class _Slide:
-    """What is seen on one slide, and the notes below it. pictures: the image, and its share of the slide."""
+    """What is seen on one slide, and the notes below it. pictures: the file, its pixels, its share of the slide."""
 
     pieces: list[Piece] = field(default_factory=list)
-    pictures: list[tuple[Image.Image, float]] = field(default_factory=list)
+    pictures: list[tuple[bytes, tuple[int, int], float]] = field(default_factory=list)
     notes: str = ""
 
     def letters(self) -> int:
@@ -66,7 +65,7 @@ def read_slides(path: Path, context: ReaderContext) -> ExtractedBook:
 
 def _build(slides: dict[int, _Slide], name: str, context: ReaderContext) -> ExtractedBook:
     scanned = _scanned(slides)
-    images = [(number, image) for number in scanned for image, _ in slides[number].pictures]
+    images = [(number, image) for number in scanned for image, _, _ in slides[number].pictures]
     pages, ocr = recognise([image for _, image in images], name, context) if images else ([], ())
     builder = TextBuilder()
     for number, slide in slides.items():
@@ -81,13 +80,13 @@ def _build(slides: dict[int, _Slide], name: str, context: ReaderContext) -> Extr
 
 def _scanned(slides: dict[int, _Slide]) -> list[int]:
     """The slides to read from their pictures: all of a deck that has hardly any text, else those without any."""
-    sizes = [image.size for slide in slides.values() for image, _ in slide.pictures]
+    sizes = [size for slide in slides.values() for _, size, _ in slide.pictures]
     if is_scan(sum(slide.letters() for slide in slides.values()), sizes):
         return [number for number, slide in slides.items() if slide.pictures]
     return [
         number
         for number, slide in slides.items()
-        if slide.letters() < _FEW and sum(share for _, share in slide.pictures) >= _PICTURE_SHARE
+        if slide.letters() < _FEW and sum(share for _, _, share in slide.pictures) >= _PICTURE_SHARE
     ]
 
 
@@ -100,34 +99,34 @@ def _read_all(show: Any, name: str) -> dict[int, _Slide]:
     for formula, tex in zip(formulas, latex_of(formulas, name), strict=True):
         formula.set(TEX, tex)
     area = Box(0, 0, int(show.slide_width or 0), int(show.slide_height or 0))
-    return {number: _read(slide, area, name) for number, slide in seen.items()}
+    return {number: _read(slide, area) for number, slide in seen.items()}
 
 
-def _read(slide: Any, area: Box, name: str) -> _Slide:
+def _read(slide: Any, area: Box) -> _Slide:
     read = _Slide()
     title = slide.shapes.title
     if title is not None and (words := line_of(title.text_frame)):
         read.pieces.append(Piece(BlockKind.heading, words, 1))
     others = [shape for shape in slide.shapes if title is None or shape.shape_id != title.shape_id]
-    _add_shapes(read, others, area, area, name)
+    _add_shapes(read, others, area, area)
     if slide.has_notes_slide and (frame := slide.notes_slide.notes_text_frame):
         read.notes = frame.text
     return read
 
 
-def _add_shapes(read: _Slide, shapes: Sequence[Any], within: Box, area: Box, name: str) -> None:
+def _add_shapes(read: _Slide, shapes: Sequence[Any], within: Box, area: Box) -> None:
     """Add what `shapes` say. within: what is visible of their plane; area: the slide."""
     placed = [(_box(shape), shape) for shape in shapes if not _is_hidden(shape)]
     visible = [(box, shape) for box, shape in placed if box.touches(within)]
     for shape in in_reading_order(visible, within):
         if hasattr(shape, "shapes"):
             inner = [_box(each) for each in shape.shapes]
-            _add_shapes(read, list(shape.shapes), Box.around(inner), area, name)
+            _add_shapes(read, list(shape.shapes), Box.around(inner), area)
         else:
-            _add_shape(read, shape, area, name)
+            _add_shape(read, shape, area)
 
 
-def _add_shape(read: _Slide, shape: Any, area: Box, name: str) -> None:
+def _add_shape(read: _Slide, shape: Any, area: Box) -> None:
     if shape.has_text_frame:
         read.pieces += frame_pieces(shape.text_frame)
     elif shape.has_table:
@@ -136,18 +135,17 @@ def _add_shape(read: _Slide, shape: Any, area: Box, name: str) -> None:
         read.pieces += chart_pieces(shape.chart)
     elif is_diagram(shape):
         read.pieces.append(Piece(BlockKind.list, diagram_text(shape)))
-    elif hasattr(shape, "image"):
-        _add_picture(read, shape, area, name)
+    elif hasattr(type(shape), "image"):  # asked of the shape itself, a linked picture raises
+        _add_picture(read, shape, area)
 
 
-def _add_picture(read: _Slide, shape: Any, area: Box, name: str) -> None:
+def _add_picture(read: _Slide, shape: Any, area: Box) -> None:
     try:
         data = shape.image.blob
     except (KeyError, ValueError):  # linked, not embedded
         return
-    image = open_image(data, name)
-    if image is not None:
-        read.pictures.append((image, _box(shape).size / max(area.size, 1)))
+    if min(size := image_size(data)) > 0:
+        read.pictures.append((data, size, _box(shape).size / max(area.size, 1)))
 
 
 def _is_hidden(shape: Any) -> bool:

@@ -30,7 +30,7 @@ def archive(path: Path, parts: dict[str, bytes], method: int = zipfile.ZIP_DEFLA
     return path
 
 
-@pytest.mark.parametrize("suffix", [".pdf", ".docx", ".md", ".txt", ".html", ".epub"])
+@pytest.mark.parametrize("suffix", [".pdf", ".docx", ".md", ".csv", ".html", ".xlsx", ".doc", ".png"])
 def test_an_empty_file(suffix: str, tmp_path: Path) -> None:
     assert "0 bytes" in refusal(write(tmp_path / f"empty{suffix}", b"")).message
 

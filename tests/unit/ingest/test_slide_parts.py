@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from files import CONTEXT, OMML_FRACTION, OMML_SQUARE, check_offsets, of_kind, shown, slides
-from pptx.chart.data import CategoryChartData
+from PIL import Image
+from pptx.chart.data import CategoryChartData, XyChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from pptx.opc.package import Part
 from pptx.opc.packuri import PackURI
@@ -101,6 +102,38 @@ def test_a_chart_is_a_caption_and_a_table(tmp_path: Path) -> None:
         (BlockKind.caption, "图 1 季度"),
         (BlockKind.table, "|  | 销量 | 利润 |\n| --- | --- | --- |\n| 一月 | 1.5 | 0.1 |\n| 二月 | 2 |  |"),
     ]
+
+
+def test_a_chart_of_points_and_one_of_a_kind_that_is_not_known(tmp_path: Path) -> None:
+    def fill(slide: Any) -> None:
+        where = (Inches(1), Inches(1), Inches(5), Inches(4))
+        points = XyChartData()
+        series = points.add_series("测量")
+        series.add_data_point(1, 2.5)
+        series.add_data_point(2, 3)
+        slide.shapes.add_chart(XL_CHART_TYPE.XY_SCATTER, *where, points)
+        data = CategoryChartData()
+        data.categories = ["甲"]
+        data.add_series("高", (7,))
+        chart = slide.shapes.add_chart(XL_CHART_TYPE.LINE, *where, data).chart
+        line = next(chart._chartSpace.iter("{http://schemas.openxmlformats.org/drawingml/2006/chart}lineChart"))
+        line.tag = line.tag.replace("lineChart", "stockChart")
+
+    assert of_kind(read(tmp_path, fill), BlockKind.table) == [
+        "|  | 测量 |\n| --- | --- |\n| 1 | 2.5 |\n| 2 | 3 |",
+        "|  | 高 |\n| --- | --- |\n| 甲 | 7 |",
+    ]
+
+
+def test_a_linked_picture(tmp_path: Path) -> None:
+    def fill(slide: Any) -> None:
+        box(slide, "文字", 1, 1)
+        Image.new("RGB", (200, 100)).save(tmp_path / "a.png")
+        picture = slide.shapes.add_picture(str(tmp_path / "a.png"), 0, 0)
+        blip = picture._element.blipFill.find("{http://schemas.openxmlformats.org/drawingml/2006/main}blip")
+        del blip.attrib["{http://schemas.openxmlformats.org/officeDocument/2006/relationships}embed"]
+
+    assert texts(read(tmp_path, fill)) == ["文字"]
 
 
 def test_merged_cells(tmp_path: Path) -> None:
