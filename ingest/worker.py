@@ -5,6 +5,7 @@ harm this process. The result, a book or an error, is written to OUT as JSON.
 """
 
 import dataclasses
+import gc
 import json
 import os
 import resource
@@ -59,6 +60,7 @@ def _context(out: Path, options: dict[str, Any]) -> ReaderContext:
 def main(path: str, out: str, options: str) -> None:
     """Parse `path`. options: JSON of the ingest settings, and `ocr_cache`, a folder or null."""
     bounds: dict[str, Any] = json.loads(options)
+    gc.set_threshold(50_000, 20, 50)  # a book is many objects that stay, which need not be looked at again and again
     os.environ["OMP_NUM_THREADS"] = os.environ["OMP_THREAD_LIMIT"] = "1"
     _lower_limits(bounds["memory_mb"], bounds["cpu_seconds"])
     file = Path(path)

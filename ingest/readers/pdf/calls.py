@@ -7,7 +7,8 @@ from typing import Any
 
 def direct(function: Any, result: Any, *arguments: Any) -> Callable[..., Any]:
     """The binding's `function` by its address. result, arguments: C types."""
-    return ctypes.CFUNCTYPE(result, *arguments)(address(function))
+    # One that keeps the interpreter lock: the calls are too short to be worth giving it away.
+    return ctypes.PYFUNCTYPE(result, *arguments)(address(function))
 
 
 def address(pointer: Any) -> int:

@@ -13,7 +13,7 @@ import pypdfium2.raw as raw
 from ingest.readers.pdf.cells import Stretch, place
 from ingest.readers.pdf.grids import find_grids, find_lines
 from ingest.readers.pdf.layout import Run, merge_stream
-from ingest.readers.pdf.ligatures import NO_MEANING, spelt_out, with_ligatures
+from ingest.readers.pdf.ligatures import ARROW, NO_MEANING, spelt_out, with_ligatures
 from ingest.readers.pdf.probe import Box, Probe
 from ingest.readers.pdf.ruled import NOT_RULED, Ruling
 from ingest.readers.pdf.rules import read_rules
@@ -61,7 +61,7 @@ def read_chars(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> RawPage:
     if turn % 180 != page.get_rotation() % 180:
         width, height = height, width
     boxes = _turned(probe.boxes(where), bbox, turn)
-    if NO_MEANING in text:
+    if NO_MEANING in text or ARROW in text:
         widths = np.zeros(len(text))
         widths[where] = (boxes[:, 2] - boxes[:, 0]) / np.maximum(boxes[:, 3] - boxes[:, 1], _SMALLEST)
         text = with_ligatures(text, widths.tolist())

@@ -10,6 +10,7 @@ from statistics import median
 
 NO_MEANING = "\ufffd"
 _MISSING = re.compile("(?<=[a-z])\ufffd(?=[a-z])")
+ARROW = "\u21b5"
 _ARROW = re.compile("(?<=[a-z])\u21b5(?=[a-z-])")  # what TeX's code for ff means in Mac encodings
 _FULL = {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl"}
 _LIGATURE = re.compile("[\ufb00-\ufb04]")

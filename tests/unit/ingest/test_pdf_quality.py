@@ -4,14 +4,16 @@ import random
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from test_pdf import DATA, PROSE, Paper, needs_data, prose
 
-from ingest.readers.ocr import OcrLine
+from ingest.readers.context import ReaderContext
+from ingest.readers.ocr import Ocr, OcrLine
 from ingest.readers.pdf.file import PdfFile
 from ingest.readers.pdf.layout import Run
 from ingest.readers.pdf.ligatures import with_ligatures
 from ingest.readers.pdf.quality import garbage, sensible, why_recognise
-from ingest.readers.pdf.reader import reason
+from ingest.readers.pdf.reader import read_pdf, reason
 from ingest.readers.pdf.recognised import runs_of
 
 ENGLISH = " ".join(PROSE * 2)
@@ -107,7 +109,7 @@ def test_real_files(name: str, recognised: int) -> None:
     document.close()
 
 
-def test_pages_of_the_sample_book_are_not_recognised(tmp_path: Path) -> None:
+def test_text_and_blank_pages_are_not_recognised(tmp_path: Path) -> None:
     path = Paper().page().lines(72, 100, prose(30)).page().save(tmp_path / "a.pdf")
     document = PdfFile(path, 10)
     assert [reason(document, index, page) for index in range(2) if (page := document.read(index))] == ["", ""]
@@ -167,3 +169,53 @@ class TestSizesOfRecognisedLines:
             1,
             pytest.approx(40 / 24),
         ]
+
+
+class Said:
+    """An engine that reads the same lines off every image."""
+
+    def __init__(self, *lines: str) -> None:
+        self._lines = lines
+
+    def identity(self) -> str:
+        return "said"
+
+    def read(self, image: Image.Image) -> list[OcrLine]:
+        return [OcrLine(text, 200, 300 + 60 * k, 1400, 340 + 60 * k, 0.9) for k, text in enumerate(self._lines)]
+
+
+class TestWhichIsKept:
+    def text(self, path: Path, *lines: str) -> tuple[str, tuple[int, ...], tuple[str, ...]]:
+        ocr = Ocr()
+        ocr.__dict__["_engine"] = Said(*lines)
+        book = read_pdf(path, ReaderContext(10, ocr=ocr))
+        return book.text, tuple(page.number for page in book.ocr), book.notes
+
+    def test_garbage_gives_way_and_good_pages_stay(self, tmp_path: Path) -> None:
+        garbled = [line.translate(str.maketrans("aeiou", "xqzkv")) for line in prose(20)]
+        paper = Paper().page().lines(72, 100, prose(20)).page().lines(72, 100, garbled)
+        text, recognised, _ = self.text(paper.save(tmp_path / "a.pdf"), "what the page shows in plain words")
+        assert recognised == (2,)
+        assert text.startswith("A process") and text.endswith("what the page shows in plain words")
+
+    def test_a_layer_is_kept_where_the_image_says_nothing(self, tmp_path: Path) -> None:
+        garbled = [line.translate(str.maketrans("aeiou", "xqzkv")) for line in prose(20)]
+        text, recognised, notes = self.text(Paper().page().lines(72, 100, garbled).save(tmp_path / "a.pdf"))
+        assert recognised == () and text == " ".join(garbled) and notes == ()
+
+    def test_a_short_layer_on_an_image_is_kept_unless_the_image_says_much_more(self, tmp_path: Path) -> None:
+        paper = Paper(images={0: Image.new("L", (60, 80), 200)}).page().text(72, 400, "A title on a picture of stars")
+        path = paper.save(tmp_path / "a.pdf")
+        assert self.text(path, "A title on a picture")[:2] == ("A title on a picture of stars", ())
+        lines = [f"line {number} of what the image says" for number in range(5)]
+        assert self.text(path, *lines)[1] == (1,)
+
+    def test_images_without_text_are_noted(self, tmp_path: Path) -> None:
+        paper = Paper(images={number: Image.new("L", (60, 80), 200) for number in (1, 2, 4)})
+        for _ in range(6):
+            paper.page()
+        paper.lines(72, 100, prose(5))
+        assert self.text(paper.save(tmp_path / "a.pdf"))[1:] == (
+            (),
+            ("no text was found on the images of pages 2-3, 5",),
+        )
