@@ -183,13 +183,22 @@ def damaged_row(course: Course) -> Row:
         row.faults += [f"with {name}: {fault}" for fault in course.client.faults[:2]]
         course.client.faults = []
         course.next_edition()
-        if not course.rerun_ok() and (words := course.last_words()):
-            if "--force" not in words or "Traceback" in words:
-                row.faults.append(f"with {name} a rebuild says: {words[-200:]}")
-            if not course.rerun_ok("--force"):
-                row.faults.append(f"with {name} a forced rebuild says: {course.last_words()[-200:]}")
+        row.faults += [f"with {name}: {fault}" for fault in mended(course)]
         check_served(course, row)
     return finished(course, row, before, "--force")
+
+
+def mended(course: Course) -> list[str]:
+    """What goes wrong when a rebuild, or a forced one where a plain one asks for it, mends a damaged generation."""
+    if course.rerun_ok():
+        return []
+    plain = course.last_words()
+    if "--force" in plain and "Traceback" not in plain and course.rerun_ok("--force"):
+        return []
+    course.restart_server()
+    if course.client.wait(6, course.edition):
+        return ["the server does not take the mended generation over until it is started again"]
+    return [f"it is not mended; a rebuild says: {plain[-200:]}; in the end: {course.last_words()[-200:]}"]
 
 
 def full_disk_row(folder: Path, rounds: int) -> list[Row]:

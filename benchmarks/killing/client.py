@@ -42,23 +42,37 @@ class Client(threading.Thread):
         super().__init__(daemon=True)
         self.newest = 0  # Edition that was written last: none can be newer.
         self.faults: list[str] = []
+        self.asking = threading.Event()
+        self.asking.set()
+        self._turn = threading.Lock()
         self._counts = Counts()
         self._seen = _Seen()
         self._done = threading.Event()
         self._guard = threading.Lock()
+        self.port = httpx.URL(url).port
         self._http = httpx.Client(base_url=url, timeout=_PATIENCE, trust_env=False)
 
     def run(self) -> None:
         with self._http:
             for known in cycle((*QUESTIONS, EVERYTHING)):
+                self.asking.wait()
                 if self._done.wait(_PAUSE):
                     return
-                self._ask(known)
+                with self._turn:
+                    if self.asking.is_set():
+                        self._ask(known)
 
     def stop(self) -> None:
         """Stop, and wait for the last answer."""
         self._done.set()
+        self.asking.set()
         self.join()
+
+    def pause(self) -> None:
+        """Ask no more until `asking` is set; the question under way is answered first."""
+        self.asking.clear()
+        with self._turn:
+            pass
 
     def snapshot(self) -> Counts:
         """The counts so far; `slowest` begins anew."""

@@ -47,9 +47,7 @@ class Course:
         if self.finish_rebuild(self.start_rebuild()):
             raise ServerError(f"the first rebuild failed: {self.last_words()}")
         self.seconds = time.monotonic() - started
-        with self._server_log.open("wb") as log:
-            self.server = self._start(["serve", "--port", "0", "--json"], subprocess.PIPE, log)
-        self.client = Client(self._address())
+        self.client = Client(self._serve("0"))
         self.client.newest = self.edition
         self.client.start()
         if not self.client.wait(12) or self.client.faults:
@@ -69,13 +67,23 @@ class Course:
             command, cwd=PROJECT, env=self._environment, stdout=out, stderr=err, start_new_session=True
         )
 
-    def _address(self) -> str:
+    def _serve(self, port: str) -> str:
+        """Start the server; its address."""
+        with self._server_log.open("wb") as log:
+            self.server = self._start(["serve", "--port", port, "--json"], subprocess.PIPE, log)
         assert self.server.stdout is not None
         ready, _, _ = select.select([self.server.stdout], [], [], LONGEST_START)
         line = self.server.stdout.readline() if ready else b""
         if not line:
             raise ServerError(f"the server did not start: {self._server_log.read_text()[-400:]}")
         return str(json.loads(line)["url"])
+
+    def restart_server(self) -> None:
+        """Another server on the same port; the client waits meanwhile."""
+        self.client.pause()
+        kill(self.server)
+        self._serve(str(self.client.port))
+        self.client.asking.set()
 
     def next_edition(self) -> None:
         """Write the books of the next edition, which a rebuild has yet to take in."""
