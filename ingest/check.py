@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
 from core.errors import UnreadableBookError
@@ -23,6 +24,7 @@ _BINARY = {
     b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image", b"GIF8": "a GIF image", b"Rar!": "a RAR archive",
     b"7z\xbc\xaf": "a 7z archive", b"\x1f\x8b\x08": "a gzip archive", b"\x7fELF": "a program", b"{\\rtf": "an RTF file",
 }  # fmt: skip
+_TEXT_PARTS = (".xml", ".rels", ".xhtml", ".html", ".htm", ".opf", ".ncx")
 _MAX_UNPACKED = 500 * 2**20
 _MAX_RATIO = 100
 _MAX_ENTRIES = 10_000
@@ -112,11 +114,19 @@ def _mislabelled(path: Path, wanted: str, head: bytes) -> UnreadableBookError:
 def _check_archive(path: Path, member: str) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except zipfile.BadZipFile as error:
+            _check_entries(path, archive.infolist(), member)
+            for name in archive.namelist():
+                # A picture may be damaged without harm to the text.
+                if name.lower().endswith(_TEXT_PARTS):
+                    archive.read(name)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
         raise UnreadableBookError(
-            f"{path.name} is not a readable {path.suffix[1:]} file: {error}", mend="it may be cut short: copy it again"
+            f"{path.name} is not a readable {path.suffix[1:]} file: {error}",
+            mend="it is damaged, perhaps cut short: copy it again",
         ) from error
+
+
+def _check_entries(path: Path, entries: list[zipfile.ZipInfo], member: str) -> None:
     if not any(entry.filename.startswith(member) for entry in entries):
         raise _mislabelled(path, f"a {path.suffix[1:]} file", b"")
     unpacked = sum(entry.file_size for entry in entries)

@@ -40,7 +40,7 @@ class _Parsed:
 class Job:
     """One rebuild: parses in parallel, embeds while the next files are parsed.
 
-    recognised: where the text of page images is kept, in a folder for each book.
+    recognised: where the text of page images is kept, in a folder for each book. scratch: for the parsers.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Job:
         previous: Previous,
         staging: Staging,
         recognised: Path,
+        scratch: Path,
         fingerprint: str,
         progress: Progress,
         *,
@@ -58,6 +59,7 @@ class Job:
         self._previous = previous
         self._staging = staging
         self._recognised = recognised
+        self._scratch = scratch
         self._progress = progress
         self._force = force
         self._reuse = Reuse(settings, previous, fingerprint)
@@ -103,7 +105,9 @@ class Job:
         started = time.monotonic()
         if result is None:
             try:
-                result = parse_in_sandbox(file.path, self._settings.ingest, self._recognised / file.book_id)
+                result = parse_in_sandbox(
+                    file.path, self._settings.ingest, self._recognised / file.book_id, self._scratch
+                )
             except UnreadableBookError as error:
                 result = error
             self._staging.keep_book(key, result)

@@ -132,6 +132,7 @@ class _Rebuild:
                 self._previous,
                 unfinished,
                 self._recognised,
+                self._target.scratch,
                 self._fingerprint,
                 self._progress,
                 force=force,

@@ -1,5 +1,6 @@
 """Runs the parser of one file in a process of its own, under limits, and brings the book back."""
 
+import errno
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from core.errors import UnreadableBookError
+from core.errors import FREE_SPACE, StorageError, UnreadableBookError
 from core.settings import PROJECT, IngestSettings
 from core.types import ExtractedBook
 from ingest.worker import book_from_json, progress_file
@@ -18,12 +19,15 @@ _TAIL = 300
 _FEWEST, _FEWEST_ON_PAGE = 8, 5  # letters and digits of a book, and of its pages on average
 
 
-def parse_in_sandbox(path: Path, settings: IngestSettings, ocr_cache: Path | None = None) -> ExtractedBook:
+def parse_in_sandbox(
+    path: Path, settings: IngestSettings, ocr_cache: Path | None = None, scratch: Path | None = None
+) -> ExtractedBook:
     """Parse `path`; raises UnreadableBookError, also when the parser hangs, dies or finds no text.
 
     ocr_cache: folder in which each recognised page is kept as soon as it is read, as `<OcrPage.image>.json`.
+    scratch: folder for the parser's own files, by default the system's. Raises StorageError when it is full.
     """
-    with tempfile.TemporaryDirectory(prefix="keben-") as folder:
+    with tempfile.TemporaryDirectory(prefix="keben-", dir=scratch) as folder:
         out = Path(folder, "book.json")
         _run(path, out, Path(folder, "stderr"), settings, ocr_cache)
         result = json.loads(out.read_text(encoding="utf-8", errors="surrogatepass"))
@@ -56,6 +60,7 @@ def _run(path: Path, out: Path, stderr: Path, settings: IngestSettings, ocr_cach
     # -P: a json.py in the working directory must not be imported in place of the real one.
     command = [sys.executable, "-P", "-m", "ingest.worker", str(path.resolve()), str(out), json.dumps(options)]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "DO_NOT_TRACK": "true", "TMPDIR": str(out.parent)}
+    environment["HOME"] = str(out.parent)  # onnxruntime and others keep files there
     with stderr.open("wb") as log:
         # Its own session, so that whatever the parser starts is killed with it.
         process = subprocess.Popen(
@@ -71,6 +76,10 @@ def _run(path: Path, out: Path, stderr: Path, settings: IngestSettings, ocr_cach
             mend="leave the file out, or raise KEBEN_INGEST__WALL_SECONDS",
         )
     if code or not out.exists():
+        if os.strerror(errno.ENOSPC) in stderr.read_text(encoding="utf-8", errors="replace"):
+            raise StorageError(
+                f"{path.name} cannot be parsed: no space is left in {out.parent.parent}", mend=FREE_SPACE
+            )
         raise UnreadableBookError(
             f"{path.name}: {_cause(code, stderr, settings)}", mend="check the file, or leave it out"
         )

@@ -9,6 +9,7 @@ import gc
 import json
 import os
 import resource
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -21,8 +22,17 @@ from ingest.readers import read_book
 from ingest.readers.context import ReaderContext
 from ingest.readers.ocr import Ocr
 
+_PR_SET_PDEATHSIG = 1
 _MAX_OUTPUT = 2**30
 _FIRST_PAGE_MB, _PAGE_MB = 2048, 600  # address space for reading one page image, and for each more at a time
+
+
+def _die_with_parent() -> None:
+    """A rebuild that is killed leaves no parser running. Linux alone can do this; elsewhere the limits end it."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _lower_limits(memory_mb: int, cpu_seconds: int) -> None:
@@ -95,4 +105,5 @@ def book_from_json(data: dict[str, Any]) -> ExtractedBook:
 
 
 if __name__ == "__main__":
+    _die_with_parent()
     main(*sys.argv[1:4])

@@ -1,6 +1,7 @@
 """What the routes work with: loaded after start-up, handed to each route by FastAPI."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,6 +18,8 @@ from vector_db.embedder import SentenceEmbedder
 from vector_db.library import Library
 from vector_db.reader import LiveKnowledgeBase
 from vector_db.tokenizer import warm_up
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,10 @@ def lifespan(settings: Settings, startup: Startup) -> Callable[[FastAPI], Abstra
         startup.on_ready()
         while True:
             await asyncio.sleep(settings.server.poll_seconds)
-            await asyncio.to_thread(service.library.refresh)
+            try:
+                await asyncio.to_thread(service.library.refresh)
+            except Exception:  # noqa: BLE001  whatever a damaged folder does to a library, following goes on
+                _LOG.exception("looking for new generations failed")
 
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:

@@ -87,7 +87,8 @@ class DenseIndex:
             raise self._corrupt("it is missing")  # Chroma would make an empty one.
         try:
             self._client = _client(folder)
-        except (ChromaError, ValueError) as error:
+        # AttributeError: Chroma keeps a client that could not be opened, without its parts, for the next who asks.
+        except (ChromaError, ValueError, AttributeError) as error:
             raise self._corrupt(error) from error
         try:
             self._collection = self._client.get_collection(_COLLECTION, embedding_function=None)

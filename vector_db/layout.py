@@ -3,6 +3,8 @@
 <data_dir>/<kb>/CURRENT          name of the served generation
 <data_dir>/<kb>/gens/<id>/       one generation, never written to again
 <data_dir>/<kb>/gens/<id>.tmp/   one being built; removed by the next rebuild if it was cut off
+<data_dir>/<kb>/scratch.tmp/     files of the parsers at work
+<data_dir>/<kb>/unfinished.sqlite, ocr/   work done by a rebuild that was cut off, and recognised pages (see `ingest`)
 """
 
 import fcntl
@@ -36,6 +38,7 @@ class KnowledgeBaseFolder:
         self.kb = kb
         self.folder = data_dir / kb
         self.generations = self.folder / "gens"
+        self.scratch = self.folder / f"scratch{_UNFINISHED}"
 
     def current_id(self) -> str | None:
         """Name of the served generation, None if none was ever published."""
@@ -88,7 +91,12 @@ class KnowledgeBaseFolder:
             for left in self.generations.glob(f"*{_UNFINISHED}"):
                 shutil.rmtree(left)
             (self.folder / f"{CURRENT}{_UNFINISHED}").unlink(missing_ok=True)
-            yield
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            self.scratch.mkdir()
+            try:
+                yield
+            finally:
+                shutil.rmtree(self.scratch, ignore_errors=True)
 
     def new_folder(self) -> Path:
         """A fresh `<id>.tmp`. Only while building."""

@@ -30,7 +30,7 @@ class Generation:
         self.folder = folder
         try:
             self._open()
-        except KebenError:
+        except BaseException:
             self._lock.close()
             raise
         self._users = 0

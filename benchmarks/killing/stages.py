@@ -26,7 +26,7 @@ class Scene:
 
     def parsing(self) -> bool:
         """Whether a parser has its folder."""
-        return any(self.course.tmp.glob("keben-*"))
+        return any(self.course.target.scratch.glob("keben-*"))
 
     def said(self, words: str) -> bool:
         """Whether the rebuild printed `words`."""

@@ -59,13 +59,18 @@ def pandoc_tree(name: str, form: str, source: bytes | Path) -> Node:
     given = source if isinstance(source, bytes) else None
     done = subprocess.run(command, input=given, capture_output=True, check=False)
     if done.returncode:
-        reason = done.stderr.decode(errors="replace").strip().splitlines() or ["pandoc failed without a word"]
         raise UnreadableBookError(
-            f"{name} is not a readable {form} file: {reason[-1][:200]}",
+            f"{name} is not a readable {form} file: {_reason(done.stderr.decode(errors='replace'))}",
             mend="open it in the program that made it and save it again",
         )
     tree: Node = json.loads(done.stdout)
     return tree
+
+
+def _reason(stderr: str) -> str:
+    """Pandoc's message on one line, without the marks under the place and without the calls of its own code."""
+    words = [line.strip() for line in stderr.split("CallStack")[0].splitlines() if any(map(str.isalnum, line))]
+    return "; ".join(words)[:300] or "pandoc failed without a word"
 
 
 def _without_hidden(path: Path, form: str) -> bytes | None:

@@ -16,7 +16,7 @@ _NUMBERED_HEADING = re.compile(r"^\s*(\d+(?:\.\d+){0,3})[.、]?\s+[^\s。！？.
 _LIST_ITEM = re.compile(r"^\s*(?:[-*•·]\s|\d{1,2}[.)、]\s?|[（(]\d{1,2}[)）]|[①-⑳])")
 # What most of a text in Latin or Chinese script consists of.
 _USUAL = re.compile("[\t\n\r -~\u00a0-\u024f\u2010-\u2027\u3000-\u303f\u4e00-\u9fff\uff00-\uff5e]")
-_SOUND_PER_DAMAGED = 20  # characters beyond ASCII
+_SOUND_PER_DAMAGED = 1  # characters beyond ASCII
 _NUMBERED_ITEM = re.compile(r"^\s*\d{1,2}(?:[.)、]\s*(?!\d)|\s+)\S")
 
 

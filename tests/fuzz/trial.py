@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Literal, NoReturn
 
 from mutations import mutate
+from word_counter import count_words
 
 from core.errors import UnreadableBookError
 from core.settings import ChunkSettings, IngestSettings
@@ -145,7 +146,7 @@ def _fault_of(book: ExtractedBook) -> str:
         (book.title or "").encode()
     except UnicodeEncodeError:
         return "text that cannot be stored (a lone surrogate)"
-    for chunk in split_book(book, "fuzz", ChunkSettings()):
+    for chunk in split_book(book, "fuzz", ChunkSettings(), count_words):
         if book.text[chunk.start : chunk.end] != chunk.text:
             return "a passage that is not the text at its offsets"
     return ""
