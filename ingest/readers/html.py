@@ -8,6 +8,7 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 from bs4.element import Comment, Tag
 
+from core.errors import UnreadableBookError
 from ingest.readers.text import decoded
 
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|(?:opacity|font-size)\s*:\s*0(?![.\d]*[1-9])")
@@ -86,9 +87,17 @@ def epub_without_hidden(path: Path) -> bytes:
         for entry in source.infolist():
             data = source.read(entry)
             if b"<html" in data[:4096].lower():
-                data = without_hidden(html_text(data, entry.filename)).encode()
+                data = without_hidden(_chapter(data, entry.filename)).encode()
             target.writestr(entry.filename, data)
     return cleaned.getvalue()
+
+
+def _chapter(data: bytes, name: str) -> str:
+    """A page of a book; where it is damaged, the rest of it is worth more than none of the book."""
+    try:
+        return html_text(data, name)
+    except UnreadableBookError:
+        return data.decode(errors="replace")
 
 
 def _is_hidden(tag: Tag) -> bool:

@@ -16,7 +16,7 @@ _NUMBERED_HEADING = re.compile(r"^\s*(\d+(?:\.\d+){0,3})[.、]?\s+[^\s。！？.
 _LIST_ITEM = re.compile(r"^\s*(?:[-*•·]\s|\d{1,2}[.)、]\s?|[（(]\d{1,2}[)）]|[①-⑳])")
 # What most of a text in Latin or Chinese script consists of.
 _USUAL = re.compile("[\t\n\r -~\u00a0-\u024f\u2010-\u2027\u3000-\u303f\u4e00-\u9fff\uff00-\uff5e]")
-_SOUND_PER_DAMAGED = 1  # characters beyond ASCII
+_SOUND_PER_DAMAGED, _DAMAGED_PER_WIDE = 20, 4  # characters beyond ASCII, and beyond two bytes
 _NUMBERED_ITEM = re.compile(r"^\s*\d{1,2}(?:[.)、]\s*(?!\d)|\s+)\S")
 
 
@@ -38,9 +38,7 @@ def decoded(data: bytes, name: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         mended = data.decode("utf-8-sig", errors="replace")
-    damaged = mended.count("\ufffd")
-    # Another encoding read as UTF-8 is damaged nearly everywhere; a file with a few bad bytes is still UTF-8.
-    if damaged * _SOUND_PER_DAMAGED <= sum(char > "\x7f" for char in mended) - damaged:
+    if _is_damaged_utf_8(mended):
         return mended
     best = from_bytes(data, cp_isolation=["gb18030", "big5", "utf_16", "cp1252", "shift_jis", "euc_kr"]).best()
     if best is None:
@@ -48,6 +46,17 @@ def decoded(data: bytes, name: str) -> str:
             f"{name} is not text in any known encoding", mend="save it as UTF-8, or give it its real suffix"
         )
     return str(best)
+
+
+def _is_damaged_utf_8(mended: str) -> bool:
+    """Whether a text read as UTF-8 is that but for a few bad bytes: another encoding is damaged nearly everywhere.
+
+    Three bytes that fit together by chance are rare in every other encoding, two are not.
+    """
+    damaged = mended.count("\ufffd")
+    sound = sum(char > "\x7f" for char in mended) - damaged
+    wide = sum(char > "\u07ff" for char in mended) - damaged
+    return damaged * _SOUND_PER_DAMAGED <= sound or damaged <= _DAMAGED_PER_WIDE * wide
 
 
 def is_utf8(path: Path) -> bool:

@@ -142,6 +142,26 @@ def test_killed_while_it_writes_or_checks_a_new_generation(
         assert sources(generation) == {"databases.md", "os.md"}
 
 
+def test_what_was_done_before_the_kill_is_not_done_again(
+    course: Settings,
+    target: KnowledgeBaseFolder,
+    start: Callable[[], subprocess.Popen[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with (course.source_dir / "databases.md").open("a", encoding="utf-8") as book:
+        book.write("\n## Locks\n\nTwo-phase locking first acquires locks and then releases them.\n")
+    kill_when(start(), lambda: any((folder / "chunks.sqlite").exists() for folder in target.generations.glob("*.tmp")))
+
+    def again(*arguments: object) -> None:
+        raise AssertionError(f"done again: {arguments}")
+
+    monkeypatch.setattr("ingest.job.parse_in_sandbox", again)
+    monkeypatch.setattr("ingest.vectors.SentenceEmbedder", again)
+    check_rerun(course)
+    with opened(course) as generation:
+        assert "Two-phase locking" in texts(generation, "two-phase locking")[0]
+
+
 def test_killed_while_a_book_is_parsed(
     course: Settings, target: KnowledgeBaseFolder, start: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:

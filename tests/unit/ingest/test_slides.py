@@ -10,11 +10,11 @@ import pytest
 from files import CONTEXT, check_offsets, headings, shown, slides, with_part, write
 
 from core.errors import UnreadableBookError
-from core.settings import PROJECT
+from core.settings import PROJECT, IngestSettings
 from core.types import BlockKind, ExtractedBook
 from ingest.readers.slides import read_slides
 
-LIMITS = json.dumps({"memory_mb": 4096, "cpu_seconds": 120, "max_file_mb": 10, "max_pages": 100})
+LIMITS = json.dumps({**IngestSettings().model_dump(), "ocr_cache": None})
 # Writes down whatever reaches for the network, and refuses it; also what a library would swallow.
 WATCH = """
 import sys

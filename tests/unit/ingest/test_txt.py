@@ -137,3 +137,15 @@ def test_a_few_damaged_bytes_leave_the_rest_as_it_is(tmp_path: Path) -> None:
     text = visible(decode(write(tmp_path / "book.txt", bytes(data))))
     assert text.count("进程是程序的一次执行过程") >= 18
     assert "\ufffd" not in text
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "big5"])
+@pytest.mark.parametrize("plain_lines", [0, 50])
+def test_damaged_utf_8_is_told_from_other_encodings(encoding: str, plain_lines: int, tmp_path: Path) -> None:
+    body = "第一章 操作系統概論\n\n作業系統管理電腦的資源，程序是執行的單位。\n"
+    text = "x = read(y)  -- a line of ASCII\n" * plain_lines + body * 5
+    spoiled = bytearray(text.encode())
+    for place in range(len(spoiled) - 60, len(spoiled), 9):
+        spoiled[place] = 0xFF
+    assert "作業系統管理電腦的資源" in decode(write(tmp_path / "a.txt", bytes(spoiled)))
+    assert "作業系統管理電腦的資源" in decode(write(tmp_path / "b.txt", text.encode(encoding)))

@@ -158,7 +158,7 @@ def test_a_missing_folder_is_corrupt(tmp_path: Path) -> None:
 
 def test_a_page_of_kangxi_radicals_is_found_by_ordinary_characters(tmp_path: Path) -> None:
     pages = ["⽤⼾态与内核态的切换", "⼈⺠法院的审级", "虚拟⻚⾯的置换"]
-    write_lexical(tmp_path, [index_terms("", page) for page in pages])
+    write_lexical(tmp_path, table([index_terms("", page) for page in pages]))
     index = LexicalIndex(tmp_path, len(pages))
     for row, question in enumerate(["用户态", "人民法院", "页面置换"]):
         scores = index.scores(tokens(question))
