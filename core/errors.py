@@ -8,6 +8,7 @@
     │   ├── KnowledgeBaseMissing    no generation has been published under this name
     │   ├── GenerationCorrupt       checksums, counts or files do not agree
     │   │   └── VerificationFailed  a new generation did not pass its check and was not published
+    │   │       └── RecallTooLow    its vector index does not find what is in it
     │   ├── IndexMismatch           built with another schema, model or dimension
     │   ├── BuilderBusy             another rebuild holds the lock
     │   └── StorageError            the disk is full, read-only or failing
@@ -69,6 +70,12 @@ class VerificationFailed(GenerationCorrupt):
     """What is served is untouched."""
 
     code = "verification-failed"
+
+
+class RecallTooLow(VerificationFailed):
+    """The vectors are right: the index over them can be made anew, with more links."""
+
+    code = "recall-too-low"
 
 
 class IndexMismatch(KnowledgeBaseError):

@@ -135,10 +135,11 @@ class ChunkStore:
         """Chunk ids by row; row `i` is document `i` of the keyword index."""
         return [str(id_) for (id_,) in self._query("SELECT id FROM chunks ORDER BY row")]
 
-    def with_vectors(self) -> list[tuple[str, str]]:
-        """Book id and id of every chunk that has a vector, by the row of the vector."""
-        sql = "SELECT book_id, id FROM chunks WHERE vector_row IS NOT NULL ORDER BY vector_row"
-        return [(str(book_id), str(id_)) for book_id, id_ in self._query(sql)]
+    def ids_by_vector(self) -> list[str]:
+        """Chunk ids by the row of their vector."""
+        return [
+            str(id_) for (id_,) in self._query("SELECT id FROM chunks WHERE vector_row NOT NULL ORDER BY vector_row")
+        ]
 
     def stretches(self, book_id: str) -> list[tuple[str, int, int, str]]:
         """Id, start, end and text of each chunk of a book: enough to check it against its pages."""

@@ -4,6 +4,7 @@ Chroma is only ever asked with vectors of ours: an embedding function stored in 
 run code when it is opened (CVE-2026-45829).
 """
 
+import hashlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ _BATCH = 5000
 _HNSW = CreateHNSWConfiguration(
     space="cosine", ef_construction=200, ef_search=100, max_neighbors=16, batch_size=2, sync_threshold=2
 )
+_THOROUGH = CreateHNSWConfiguration(
+    space="cosine", ef_construction=500, ef_search=500, max_neighbors=64, batch_size=2, sync_threshold=2
+)
 
 
 def _client(folder: Path) -> Client:
@@ -34,13 +38,26 @@ def _client(folder: Path) -> Client:
     return client
 
 
-def write_dense(folder: Path, ids: Sequence[str], vectors: NDArray[np.float32]) -> None:
-    """Index `vectors`, shape (len(ids), dimension), under `ids` in a new Chroma folder.
+def distinct_rows(vectors: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Rows of `vectors` without those that repeat an earlier one.
 
-    Raises StorageError when the folder cannot be written.
+    Many equal vectors link to one another alone, and the rest of a graph is then not reached from them.
     """
+    first: dict[bytes, int] = {}
+    for row, vector in enumerate(vectors):
+        first.setdefault(hashlib.blake2b(vector.tobytes(), digest_size=16).digest(), row)
+    return np.fromiter(first.values(), dtype=np.intp, count=len(first))
+
+
+def write_dense(folder: Path, ids: Sequence[str], vectors: NDArray[np.float32], *, thorough: bool = False) -> None:
+    """Index distinct `vectors`, shape (len(ids), dimension), under `ids` in a new Chroma folder.
+
+    thorough: with more links, for vectors that lie in dense clusters; several times slower. Raises
+    StorageError when the folder cannot be written.
+    """
+    hnsw = _THOROUGH if thorough else _HNSW
     with _writing(folder) as client:
-        collection = client.create_collection(_COLLECTION, embedding_function=None, configuration={"hnsw": _HNSW})
+        collection = client.create_collection(_COLLECTION, embedding_function=None, configuration={"hnsw": hnsw})
         for rows in _batches(len(ids)):
             collection.add(ids=list(ids[rows]), embeddings=vectors[rows])
 

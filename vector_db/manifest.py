@@ -81,8 +81,9 @@ class Manifest(_Record):
     """manifest.json, written last: a folder without it is not a generation.
 
     fingerprint: settings and versions that the chunks depend on. files: SHA-256 of each file.
-    parent: the generation that was served when this one was built. removed: files that were taken out
-    by hand and stay out. tombstones: deleted vectors whose places the vector index still holds.
+    parent: the generation that this one was made from. removed: files that were taken out by hand and stay
+    out. indexed: distinct vectors; passages of equal text share one. tombstones: deleted vectors whose places
+    the vector index still holds.
     """
 
     schema_version: int = SCHEMA
@@ -99,6 +100,7 @@ class Manifest(_Record):
     parent: str | None = None
     chunks: int
     vectors: int
+    indexed: int
     tombstones: int = 0
     files: dict[str, str]
 

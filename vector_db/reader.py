@@ -45,7 +45,7 @@ class Generation:
         self.ids = self.store.ids()
         self.row_of = {id_: row for row, id_ in enumerate(self.ids)}
         self.lexical = LexicalIndex(self.folder / LEXICAL, len(self.ids))
-        self.dense = DenseIndex(self.folder / CHROMA, self.manifest.vectors)
+        self.dense = DenseIndex(self.folder / CHROMA, self.manifest.indexed)
 
     @contextmanager
     def in_use(self) -> Iterator["Generation"]:

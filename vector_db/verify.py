@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import FREE_SPACE, REBUILD, GenerationCorrupt, KebenError, VerificationFailed
+from core.errors import FREE_SPACE, REBUILD, GenerationCorrupt, KebenError, RecallTooLow, VerificationFailed
 from core.settings import PROJECT
 from vector_db.chunk_store import ChunkStore
 from vector_db.files import CHROMA, CHUNKS, EMBEDDINGS, LEXICAL, check_files
@@ -18,12 +18,13 @@ from vector_db.manifest import Manifest, read_manifest
 _SAMPLES = 200
 _NEIGHBOURS = 10
 _LEAST_RECALL = 0.9
+_RECALL_TOO_LOW = 4  # exit code
 
 
 def verify_in_new_process(folder: Path, mend: str = FREE_SPACE) -> None:
     """Check the generation in `folder` by a fresh process, which a damaged index may crash.
 
-    Raises VerificationFailed with its last words.
+    Raises VerificationFailed with its last words; RecallTooLow where the vector index is at fault.
     """
     done = subprocess.run(
         [sys.executable, "-m", "vector_db.verify", str(folder.resolve())],
@@ -34,7 +35,8 @@ def verify_in_new_process(folder: Path, mend: str = FREE_SPACE) -> None:
     )
     if done.returncode:
         words = (done.stderr or done.stdout).strip().splitlines() or [f"it crashed with exit code {done.returncode}"]
-        raise VerificationFailed(f"the generation {folder.stem} failed its check: {words[-1]}", mend=mend)
+        kind = RecallTooLow if done.returncode == _RECALL_TOO_LOW or done.returncode < 0 else VerificationFailed
+        raise kind(f"the generation {folder.stem} failed its check: {words[-1]}", mend=mend)
 
 
 def verify_generation(folder: Path) -> Manifest:
@@ -64,12 +66,13 @@ def _check_book(store: ChunkStore, book_id: str) -> None:
 
 def _check_recall(folder: Path, manifest: Manifest) -> None:
     """Sampled vectors must find themselves, and nearly the neighbours that brute force finds."""
-    from vector_db.dense import DenseIndex
+    from vector_db.dense import DenseIndex, distinct_rows
 
     vectors = np.load(folder / EMBEDDINGS, mmap_mode="r")
     if len(vectors) != manifest.vectors:
         raise _corrupt(f"{len(vectors)} vectors, the manifest says {manifest.vectors}")
-    index = DenseIndex(folder / CHROMA, manifest.vectors)
+    vectors = vectors[distinct_rows(vectors)]
+    index = DenseIndex(folder / CHROMA, manifest.indexed)
     try:
         rows = np.unique(np.linspace(0, max(len(vectors) - 1, 0), min(_SAMPLES, len(vectors)), dtype=int))
         k = min(_NEIGHBOURS, len(vectors))
@@ -78,13 +81,13 @@ def _check_recall(folder: Path, manifest: Manifest) -> None:
             cosines = vectors @ vectors[row]
             worst = np.sort(cosines)[-k]
             near = [cosine for _, cosine in index.nearest(vectors[row], k)]
-            # By cosine and not by id: equal texts have equal vectors.
+            # By cosine and not by id: of two that are nearly equal either will do.
             found += sum(cosine >= worst - 1e-3 for cosine in near)
             wanted += k
             if not near or near[0] < 1 - 1e-3:
-                raise _corrupt(f"vector {row} does not find itself in the vector index")
+                raise RecallTooLow(f"vector {row} does not find itself in the vector index", mend=REBUILD)
         if wanted and found / wanted < _LEAST_RECALL:
-            raise _corrupt(f"the vector index finds {found / wanted:.0%} of the true neighbours")
+            raise RecallTooLow(f"the vector index finds {found / wanted:.0%} of the true neighbours", mend=REBUILD)
     finally:
         index.close()
 
@@ -96,5 +99,8 @@ def _corrupt(what: str) -> GenerationCorrupt:
 if __name__ == "__main__":
     try:
         verify_generation(Path(sys.argv[1]))
+    except RecallTooLow as error:
+        print(error.message, file=sys.stderr)
+        sys.exit(_RECALL_TOO_LOW)
     except KebenError as error:
         sys.exit(error.message)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import FREE_SPACE, KebenError, StorageError, VerificationFailed
+from core.errors import FREE_SPACE, KebenError, RecallTooLow, StorageError
 from core.types import Chunk, Page
 from vector_db.chunk_store import BookRows, ChunkStore, ChunkWriter
 from vector_db.files import CHROMA, CHUNKS, EMBEDDINGS, LEXICAL, REPORT, checksums
@@ -95,7 +95,6 @@ class _Build:
     header: GenerationHeader
     books: Sequence[BookContent | KeptBook]
     base: Path | None
-    fresh_ids: list[str] = field(default_factory=list)
     fresh_rows: list[int] = field(default_factory=list)
 
     def run(self) -> Manifest:
@@ -103,19 +102,17 @@ class _Build:
         vectors = self._write_data()
         (self.folder / REPORT).write_text(self.header.report, encoding="utf-8")
         (self.folder / IN_USE).touch()
-        tombstones = self._write_dense(vectors)
-        manifest = self._write_manifest(vectors, tombstones or 0)
-        try:
-            verify_in_new_process(self.folder)
-        except VerificationFailed:
-            if tombstones is None:
-                raise
-            # The copied index does not find enough: made anew, it does.
-            shutil.rmtree(self.folder / CHROMA)
-            self._write_whole_dense(vectors)
-            manifest = self._write_manifest(vectors, 0)
-            verify_in_new_process(self.folder)
-        return manifest
+        for write_dense in (self._copy_dense, self._write_dense, self._write_dense_thoroughly):
+            if (tombstones := write_dense(vectors)) is None:
+                continue
+            manifest = self._write_manifest(vectors, tombstones)
+            try:
+                verify_in_new_process(self.folder)
+                return manifest
+            except RecallTooLow as error:
+                too_low = error
+                shutil.rmtree(self.folder / CHROMA)
+        raise too_low
 
     def _write_data(self) -> Vectors:
         """Chunks, vectors and keyword index; the vectors are those on disk."""
@@ -133,7 +130,6 @@ class _Build:
                 place = self._add(book, writer, terms)
                 if book.vectors is not None:
                     added.append((place.vector_rows, book.vectors))
-                    self.fresh_ids += [chunk.id for chunk in book.chunks]
                     self.fresh_rows += range(place.vector_rows.start, place.vector_rows.stop)
         write_lexical(self.folder / LEXICAL, terms)
         return self._write_vectors(copied, added)
@@ -171,29 +167,39 @@ class _Build:
         vectors.flush()
         return vectors
 
-    def _write_dense(self, vectors: Vectors) -> int | None:
-        """The vector index; the tombstones of a copied one, None for one that was made anew."""
-        from vector_db.dense import update_dense
+    def _copy_dense(self, vectors: Vectors) -> int | None:
+        """The vector index of the base with what changed; its tombstones, None where making it anew is better."""
+        from vector_db.dense import distinct_rows, update_dense
 
-        if self.base is not None and len(vectors) - len(self.fresh_ids) >= _LEAST_KEPT * max(len(vectors), 1):
-            kept = {book.record.id for book in self.books if isinstance(book, KeptBook)}
-            before = [id_ for book_id, id_ in ChunkStore(self.base / CHUNKS).with_vectors() if book_id not in kept]
-            gone = sorted(set(before) - set(self.fresh_ids))
-            tombstones = read_manifest(self.base).tombstones + len(gone)
-            if tombstones <= _MOST_TOMBSTONES * max(len(vectors), 1):
-                fresh = vectors[self.fresh_rows]
-                update_dense(self.base / CHROMA, self.folder / CHROMA, gone, self.fresh_ids, fresh)
-                return tombstones
-        self._write_whole_dense(vectors)
-        return None
+        if self.base is None or len(vectors) - len(self.fresh_rows) < _LEAST_KEPT * max(len(vectors), 1):
+            return None
+        ids, before = (ChunkStore(folder / CHUNKS).ids_by_vector() for folder in (self.folder, self.base))
+        now = {ids[row]: row for row in distinct_rows(vectors)}
+        then = {before[row] for row in distinct_rows(np.load(self.base / EMBEDDINGS, mmap_mode="r"))}
+        fresh, gone = set(self.fresh_rows), sorted(then - now.keys())
+        tombstones = read_manifest(self.base).tombstones + len(gone)
+        if tombstones > _MOST_TOMBSTONES * max(len(now), 1):
+            return None
+        added = {id_: row for id_, row in now.items() if row in fresh or id_ not in then}
+        rows = list(added.values())
+        update_dense(self.base / CHROMA, self.folder / CHROMA, gone, list(added), vectors[rows])
+        return tombstones
 
-    def _write_whole_dense(self, vectors: Vectors) -> None:
-        from vector_db.dense import write_dense
+    def _write_dense(self, vectors: Vectors, *, thorough: bool = False) -> int:
+        """The vector index, made anew, without tombstones."""
+        from vector_db.dense import distinct_rows, write_dense
 
-        ids = [id_ for _, id_ in ChunkStore(self.folder / CHUNKS).with_vectors()]
-        write_dense(self.folder / CHROMA, ids, vectors)
+        ids, rows = ChunkStore(self.folder / CHUNKS).ids_by_vector(), distinct_rows(vectors)
+        write_dense(self.folder / CHROMA, [ids[row] for row in rows], vectors[rows], thorough=thorough)
+        return 0
+
+    def _write_dense_thoroughly(self, vectors: Vectors) -> int:
+        """As `_write_dense`, for vectors that it does not find well enough."""
+        return self._write_dense(vectors, thorough=True)
 
     def _write_manifest(self, vectors: Vectors, tombstones: int) -> Manifest:
+        from vector_db.dense import distinct_rows
+
         header = self.header
         manifest = Manifest(
             id=self.folder.stem,
@@ -209,6 +215,7 @@ class _Build:
             parent=self.base.name if self.base else self.target.current_id(),
             chunks=sum(book.record.chunks for book in self.books),
             vectors=len(vectors),
+            indexed=len(distinct_rows(vectors)),
             tombstones=tombstones,
             files=checksums(self.folder),
         )

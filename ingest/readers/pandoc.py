@@ -17,6 +17,7 @@ from core.types import ExtractedBook, OcrPage
 from ingest.readers.context import ReaderContext
 from ingest.readers.html import epub_without_hidden, html_text, without_hidden
 from ingest.readers.images import PAGE_SIDE, image_size, is_scan, recognise
+from ingest.readers.odt import odt_for_pandoc
 from ingest.readers.ooxml import XmlError, part_of
 from ingest.readers.pandoc_tree import Node, TreeWalker, image_targets, meta_text
 from ingest.readers.text import decode, is_utf8
@@ -84,6 +85,8 @@ def _without_hidden(path: Path, form: str) -> bytes | None:
             return epub_without_hidden(path)
         if form == "docx":
             return word_without_hidden(path)
+        if form == "odt":
+            return odt_for_pandoc(path)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, XmlError, KeyError) as error:
         raise UnreadableBookError(
             f"{path.name} is not a readable {form} file: {error}", mend="it may be cut short: copy it again"

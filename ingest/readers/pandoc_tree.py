@@ -3,6 +3,7 @@
 Walking the tree, rather than pandoc's Markdown output, keeps the text free of Markdown escapes.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,7 +12,13 @@ from ingest.readers.html import SHIELD
 from ingest.readers.text_builder import TextBuilder, paragraph_kind, pipe_table
 
 Node = dict[str, Any]
+_HAN = "\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
+_HAN_OR_MARK = f"{_HAN}“”‘’…—"
 _UNSHIELD = {ord(mark): chr(code) for code, mark in SHIELD.items()}
+_BREAK = "\ufdd2"  # never a character; see SHIELD
+_NO_SPACE = re.compile(
+    f"(?<=[{_HAN}]){_BREAK}(?=[{_HAN_OR_MARK}])|(?<=[{_HAN_OR_MARK}]){_BREAK}(?=[{_HAN}])|(?<=\n){_BREAK}|{_BREAK}(?=\n)"
+)
 _ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
 
 
@@ -172,6 +179,11 @@ def _definitions(content: Any) -> str:
 
 
 def inline_text(nodes: Iterable[Node]) -> str:
+    """The text of inlines. A line break of the source alone is a space, and nothing amid Chinese."""
+    return _NO_SPACE.sub("", _inlines(nodes)).replace(_BREAK, " ")
+
+
+def _inlines(nodes: Iterable[Node]) -> str:
     return "".join(_inline(node["t"], node.get("c")) for node in nodes)
 
 
@@ -182,7 +194,7 @@ def _inline(tag: str, content: Any) -> str:
         case "Space":
             return " "
         case "SoftBreak":
-            return "\n"
+            return _BREAK
         case "LineBreak":
             return "\n"
         case "Math":
@@ -191,18 +203,18 @@ def _inline(tag: str, content: Any) -> str:
         case "Code":
             return f"`{_unshielded(content[1])}`"
         case "Strong" | "Emph" | "Underline" | "SmallCaps":
-            return inline_text(content)
+            return _inlines(content)
         case "Note":
             return f"（{_flat(content)}）"
         case "Strikeout" | "RawInline":
             return ""
         case "Superscript":
-            return f"^{inline_text(content)}"
+            return f"^{_inlines(content)}"
         case "Subscript":
-            return f"_{inline_text(content)}"
+            return f"_{_inlines(content)}"
         case "Quoted":
             left, right = ("“", "”") if content[0]["t"] == "DoubleQuote" else ("‘", "’")
-            return left + inline_text(content[1]) + right
+            return left + _inlines(content[1]) + right
         case "Link" | "Image" | "Span" | "Cite":
-            return inline_text(content[1])
+            return _inlines(content[1])
     return ""

@@ -12,7 +12,8 @@ _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\
 
 
 _CAPTION = re.compile(
-    r"^\W{0,3}(?:图|表|算法|代码|Table|Figure|Fig\.|Listing|Algorithm)\s*[0-9A-Z]+(?:[-–.．][0-9]+)*[\s.:：、]", re.I
+    r"^\W{0,3}(?:图|表|算法|代码|(?i:Table|Figure|Fig\.|Listing|Algorithm))"
+    r"\s*(?:[A-Z]?[0-9]+[A-Za-z]?|[A-Z]{1,5})(?:[-–.．][0-9]+)*[\s.:：、]"
 )
 _LONGEST_CAPTION = 80
 _NUMBERED_HEADING = re.compile(

@@ -2,13 +2,16 @@
 
 import re
 import zipfile
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 from ingest.readers.ooxml import MC, Element, W, parse_xml, unwrap_alternatives, with_parts, xml_bytes
+from ingest.readers.word_numbers import number_headings
 
 _TEXT_PARTS = re.compile(r"word/(?:document|footnotes|endnotes)\d*\.xml")
 _CONTENTS_STYLE = re.compile(r"toc \d", re.I)
+_HEADING_STYLE = re.compile(r"heading ([1-9])", re.I)
+_LONGEST_HEADING = 100  # characters; a paragraph in the outline by mistake is longer
 _OFF = {"0", "false", "off"}
 
 
@@ -17,19 +20,31 @@ def word_without_hidden(path: Path) -> bytes:
 
     Text that Word does not show (w:vanish, of itself or through a style) is a way to slip instructions to
     a language model and is dropped, as are the lines of a table of contents. The content of a text box,
-    which pandoc passes over, follows the paragraph that the box is tied to.
+    which pandoc passes over, follows the paragraph that the box is tied to. The results of simple fields
+    (the number of a table or figure) and the numbers that Word counts for headings, which it passes over
+    too, are text; a paragraph with an outline level of its own is a heading.
     """
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if _TEXT_PARTS.fullmatch(name)]
         parts = {name: parse_xml(archive.read(name)) for name in names}
-        styles = parse_xml(archive.read("word/styles.xml")) if "word/styles.xml" in archive.namelist() else None
+        styles, numbering = (_part(archive, f"word/{name}.xml") for name in ("styles", "numbering"))
     hidden = _hidden_styles(styles) if styles is not None else set()
     contents = _contents_styles(styles) if styles is not None else set()
+    headings = _heading_styles(styles) if styles is not None else {}
     for root in parts.values():
         _drop_hidden(root, hidden)
         _drop_contents(root, contents)
+        _unwrap_fields(root)
+        _mark_headings(root, headings)
         _take_out_boxes(root)
+    if styles is not None and numbering is not None:
+        for name in parts.keys() & {"word/document.xml"}:
+            number_headings(parts[name], styles, numbering)
     return with_parts(path, {name: xml_bytes(root) for name, root in parts.items()})
+
+
+def _part(archive: zipfile.ZipFile, name: str) -> Element | None:
+    return parse_xml(archive.read(name)) if name in archive.namelist() else None
 
 
 def _vanishes(properties: Element | None) -> bool | None:
@@ -87,6 +102,35 @@ def _drop_contents(root: Element, styles: Set[str]) -> None:
         if _style_of(paragraph.find(W + "pPr"), "pStyle") in styles:
             for child in [child for child in paragraph if child.tag != W + "pPr"]:
                 paragraph.remove(child)
+
+
+def _unwrap_fields(root: Element) -> None:
+    """The runs of every w:fldSimple in its place."""
+    for field in list(root.iterdescendants(W + "fldSimple")):
+        for run in field.iterchildren(W + "r", W + "hyperlink", W + "fldSimple"):
+            field.addprevious(run)
+        field.getparent().remove(field)
+
+
+def _heading_styles(styles: Element) -> dict[str, str]:
+    """The names of the file's own heading styles, by the outline level as Word writes it ("0" to "8")."""
+    named = ((style, style.find(W + "name")) for style in styles.iter(W + "style"))
+    found = ((style, _HEADING_STYLE.fullmatch(name.get(W + "val", ""))) for style, name in named if name is not None)
+    return {str(int(match[1]) - 1): style.get(W + "styleId") for style, match in found if match}
+
+
+def _mark_headings(root: Element, headings: Mapping[str, str]) -> None:
+    """Gives paragraphs that have an outline level of their own the heading style of that level."""
+    for paragraph in root.iter(W + "p"):
+        properties = paragraph.find(W + "pPr")
+        level = properties.find(W + "outlineLvl") if properties is not None else None
+        style = headings.get(level.get(W + "val")) if level is not None else None
+        said = "".join(text.text or "" for text in paragraph.iter(W + "t"))
+        if style is None or len(said) > _LONGEST_HEADING:
+            continue
+        for given in properties.findall(W + "pStyle"):
+            properties.remove(given)
+        properties.insert(0, properties.makeelement(W + "pStyle", {W + "val": style}))
 
 
 def _take_out_boxes(root: Element) -> None:

@@ -9,9 +9,10 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from ingest.readers.pdf.layout import Row, Run, is_cjk, shown
+from ingest.readers.pdf.subsections import subsections
 
 TEXT_RATIO, OCR_RATIO = 1.15, 1.3  # of the body size; heights of recognised lines are noisy
-_NUMBERED_RATIO, _NUMBERED_OCR_RATIO = 1.06, 1.18  # enough for a line that begins with a section number
+_NUMBERED_RATIO, _NUMBERED_OCR_RATIO = 1.06, 1.18  # enough for a section number at the start, or a usual title
 _LEVELS, _DEEPEST = 4, 6
 _MOST = 0.3  # of the rows; more headings than that are not headings
 _LONGEST = 160  # characters
@@ -22,7 +23,8 @@ _NUMBERING = (
 )
 _LEAD = re.compile(rf"^{_NUMBERING}(?=\s|$|[^\w.])\s*|^\d+(?:\.\d+)*\.?(?=[\u4e00-\u9fff])", re.I)
 _SECTION = re.compile(
-    r"^(?:\d+(?:\.\d+)*\.?\s+[A-Z\u4e00-\u9fff]|\d+(?:\.\d+)+[\u4e00-\u9fff]|第\s*\S{1,4}\s*[章节節]|[一二三四五六七八九十]{1,3}、)"
+    r"^(?:\d+(?:\.\d+)*\.?\s+[A-Z\u4e00-\u9fff]|\d+(?:\.\d+)+[\u4e00-\u9fff]|第\s*\S{1,4}\s*[章节節]|[一二三四五六七八九十]{1,3}、"
+    r"|(?:Abstract|Acknowledge?ments|Bibliography|Conclusions?|References|Summary|摘\s*要|参考文献|小结|习\s*题)\s*$)"
 )
 _BULLET = re.compile(r"^[•●○◦▪■□◆◇‣⁃–—\-*·]\s")
 
@@ -58,7 +60,8 @@ def heading_levels(pages: Sequence[PageRows], outline: Sequence[Entry]) -> dict[
     marked = _by_outline(pages, outline)
     sized = _by_size(pages)
     if len(marked) < 2:
-        return {**sized, **marked}
+        told = {**sized, **marked}
+        return {**told, **subsections([[] if page.ocr else page.rows for page in pages], told)}
     levels: dict[tuple[int, int], int] = {}
     above = 0
     ranks = sorted({sized[key] for key in sized if key not in marked})

@@ -8,7 +8,7 @@ quality              which text layers are none, so that the page is recognised
 furniture            running heads and page numbers out, printed numbers kept as labels
 ruled                runs in grids, or between level rules → one run for each table
 layout, columns  runs → rows, in reading order
-headings             which rows are headings
+headings, subsections  which rows are headings
 blocks               rows → paragraphs, lists, code, captions (lines) and tables (tables)
 """
 

@@ -164,7 +164,7 @@ def test_html_blocks(tmp_path: Path) -> None:
         "<figure><img src=x><figcaption>图题</figcaption></figure><p>x<sup>2</sup> <s>删</s></p>",
     )
     assert shown(book) == [
-        (BlockKind.heading, "数据 结构"),
+        (BlockKind.heading, "数据结构"),
         (BlockKind.heading, "散列 表"),
         (BlockKind.paragraph, "见 `h(k)` 与 链接 “引”。"),
         (BlockKind.list, "- 一\n- 二\n   1. 子"),

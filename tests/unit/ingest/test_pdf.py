@@ -218,6 +218,29 @@ class TestHeadings:
             (2, "1.2 Segments"),
         ]
 
+    def test_numbers_tell_headings_of_the_size_of_the_text(self, tmp_path: Path) -> None:
+        paper = Paper().page().text(70, 80, "3 Retrieval", 16)
+        places = [
+            (110, prose(4)), (190, ["3.1 Overview"]), (214, prose(4)), (294, ["3.1.1 Setting"]), (318, prose(4)),
+            (398, ["3.2 Training"]), (422, prose(4)), (502, ["3.4 Out of order"]), (526, prose(4)),
+            (606, ["3.3 ends a sentence."]), (630, prose(3)),
+        ]  # fmt: skip
+        for y, lines in places:
+            paper.lines(70, y, lines)
+        paper.lines(70, 700, ["3.3 Close", "3.4 To each other"])
+        assert headings(read(paper.save(tmp_path / "a.pdf"))) == [
+            (1, "3 Retrieval"),
+            (2, "3.1 Overview"),
+            (3, "3.1.1 Setting"),
+            (2, "3.2 Training"),
+        ]
+
+    def test_usual_titles_may_be_only_a_little_larger(self, tmp_path: Path) -> None:
+        paper = Paper().page().text(70, 60, "A Paper", 18).text(70, 90, "Abstract", 12).lines(70, 112, prose(8))
+        paper.text(70, 260, "Referees", 12).lines(70, 282, prose(8)).text(70, 430, "References", 12)
+        paper.lines(70, 452, prose(8))
+        assert headings(read(paper.save(tmp_path / "a.pdf"))) == [(1, "A Paper"), (2, "Abstract"), (2, "References")]
+
     def test_sizes_are_dropped_where_they_call_too_much_a_heading(self, tmp_path: Path) -> None:
         paper = Paper().page()
         for step in range(12):

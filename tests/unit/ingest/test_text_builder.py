@@ -1,12 +1,13 @@
 """Offsets that are right by construction."""
 
+import pytest
 from files import check_offsets, shown
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from core.types import BlockKind
-from ingest.readers.text_builder import BETWEEN_BLOCKS, TextBuilder, visible
+from ingest.readers.text_builder import BETWEEN_BLOCKS, TextBuilder, paragraph_kind, visible
 
 TEXTS = st.text(alphabet=st.sampled_from("进程 a\n\t\u200b\ufeff\x00\xa0"), max_size=12)
 
@@ -43,3 +44,15 @@ def test_the_first_heading_of_the_first_level_is_the_title() -> None:
 
 def test_visible_drops_what_nobody_sees() -> None:
     assert visible("a\r\nb\rc\xa0d\u200be\ufefff\u202eg\x00h\ufffei\tj") == "a\nb\nc defghi\tj"
+
+
+@pytest.mark.parametrize("text", ["表 3-1 各级存储器", "Table 3.", "TABLE IV Costs", "Figure A.1: heap", "figure 2 b"])
+def test_captions(text: str) -> None:
+    assert paragraph_kind(text) is BlockKind.caption
+
+
+@pytest.mark.parametrize(
+    "text", ["Table with merged cells", "Figure out the rest", "Algorithm design", "表 3-1 有误。"]
+)
+def test_lines_that_only_begin_like_captions(text: str) -> None:
+    assert paragraph_kind(text) is BlockKind.paragraph

@@ -52,6 +52,17 @@ def test_formulas_on_a_line_of_their_own(node: str, tmp_path: Path) -> None:
     assert of_kind(book, BlockKind.formula) == ["$$E=mc^2$$"]
 
 
+def test_lines_of_the_source_are_no_lines_of_the_book(tmp_path: Path) -> None:
+    body = (
+        "<p>操作系统的进程\n<em>调度\n是</em>\nthe “main\nissue”\n“here”，<br>\n另起\n“一”\n行</p>"
+        "<pre><code>int a;\nint b;</code></pre>"
+    )
+    assert shown(read(html(tmp_path / "a.html", body))) == [
+        (BlockKind.paragraph, "操作系统的进程调度是 the “main issue” “here”，\n另起“一”行"),
+        (BlockKind.code, "int a;\nint b;"),
+    ]
+
+
 def test_code_keeps_its_lines_and_dollars(tmp_path: Path) -> None:
     code = "int a = 1; // $x$ and \\(y\\)\n\n  if (a < 2) {}"
     page = html(tmp_path / "a.html", f"<pre><code class='c'>{code.replace('<', '&lt;')}\n</code></pre>")

@@ -6,7 +6,18 @@ import pytest
 from docx.document import Document
 from docx.enum.style import WD_STYLE_TYPE
 from docx.oxml import parse_xml
-from files import CONTEXT, OMML_FRACTION, OMML_SQUARE, add_omml, check_offsets, of_kind, shown, with_part, word
+from files import (
+    CONTEXT,
+    OMML_FRACTION,
+    OMML_SQUARE,
+    add_omml,
+    add_word_table,
+    check_offsets,
+    of_kind,
+    shown,
+    with_part,
+    word,
+)
 
 from core.errors import UnreadableBookError
 from core.types import BlockKind, ExtractedBook
@@ -126,6 +137,97 @@ def test_own_heading_styles_and_the_table_of_contents(tmp_path: Path) -> None:
 
     book = read(word(tmp_path / "a.docx", fill))
     assert [(block.kind, block.level) for block in book.blocks] == [(BlockKind.heading, 2), (BlockKind.paragraph, 0)]
+
+
+@pytest.mark.parametrize("label", ["Table", "Figure", "表", "图"])
+@pytest.mark.parametrize("simple", [True, False])
+def test_captions_keep_the_numbers_that_word_counts(label: str, simple: bool, tmp_path: Path) -> None:
+    counted = f" SEQ {label} \\* ARABIC "
+    parts = [f'<w:fldSimple {WORD} w:instr="{counted}"><w:r><w:t>2</w:t></w:r></w:fldSimple>']
+    if not simple:
+        begin, between, end = (f'<w:fldChar w:fldCharType="{kind}"/>' for kind in ("begin", "separate", "end"))
+        inside = (begin, f"<w:instrText>{counted}</w:instrText>", between, "<w:t>2</w:t>", end)
+        parts = [f"<w:r {WORD}>{each}</w:r>" for each in inside]
+
+    def fill(document: Document) -> None:
+        caption = document.add_paragraph(f"{label} ", style="Caption")
+        for part in parts:
+            caption._p.append(parse_xml(part))
+        caption.add_run(" 调度算法的比较")
+        add_word_table(document, [["算法", "抢占"], ["轮转", "是"]])
+
+    book = read(word(tmp_path / "a.docx", fill))
+    assert shown(book)[0] == (BlockKind.caption, f"{label} 2 调度算法的比较")
+
+
+def test_outline_levels_of_paragraphs_are_headings(tmp_path: Path) -> None:
+    numbered = f'<w:numPr {WORD}><w:ilvl w:val="0"/><w:numId w:val="1"/></w:numPr>'
+
+    def fill(document: Document) -> None:
+        for level, text in (("1", "调度"), ("9", "正文。"), ("x", "坏"), ("0", "误入大纲的长段" * 20)):
+            properties = document.add_paragraph(text)._p.get_or_add_pPr()
+            properties.append(parse_xml(numbered)) if text == "调度" else None
+            properties.append(parse_xml(f'<w:outlineLvl {WORD} w:val="{level}"/>'))
+
+    book = read(word(tmp_path / "a.docx", fill))
+    assert [(block.kind, block.level) for block in book.blocks] == [
+        (BlockKind.heading, 2),
+        *[(BlockKind.paragraph, 0)] * 3,
+    ]
+
+
+def _numbering(*levels: tuple[str, str, str]) -> str:
+    """Two lists of one scheme, the second starting anew at 5. levels: form, text and style."""
+    shown = "".join(
+        f'<w:lvl w:ilvl="{at}"><w:start w:val="1"/><w:numFmt w:val="{form}"/><w:pStyle w:val="{style}"/>'
+        f'<w:lvlText w:val="{text}"/></w:lvl>'
+        for at, (form, text, style) in enumerate(levels)
+    )
+    return (
+        f'<w:numbering {WORD}><w:abstractNum w:abstractNumId="1">{shown}</w:abstractNum><w:num w:numId="1">'
+        '<w:abstractNumId w:val="1"/></w:num><w:num w:numId="2"><w:abstractNumId w:val="1"/><w:lvlOverride w:ilvl="0">'
+        '<w:startOverride w:val="5"/></w:lvlOverride></w:num></w:numbering>'
+    )
+
+
+def _number(document: Document, text: str, style: str, number: str = "") -> None:
+    properties = document.add_paragraph(text, style=style)._p.get_or_add_pPr()
+    if number:
+        properties.append(parse_xml(f'<w:numPr {WORD}><w:numId w:val="{number}"/></w:numPr>'))
+
+
+def test_headings_carry_the_numbers_that_word_counts(tmp_path: Path) -> None:
+    def fill(document: Document) -> None:
+        for style in ("Heading 1", "Heading 2"):
+            number = parse_xml(f'<w:numPr {WORD}><w:numId w:val="1"/></w:numPr>')
+            document.styles[style].element.get_or_add_pPr().append(number)
+        for text, style in [("概述", "Heading 1"), ("历史", "Heading 2"), ("分类", "Heading 2"), ("进程", "Heading 1")]:
+            _number(document, text, style)
+        _number(document, "前言", "Heading 1", "0")
+        _number(document, "线程", "Heading 2")
+        _number(document, "附记", "Heading 1", "2")
+
+    schemes = _numbering(("chineseCounting", "第%1章", "Heading1"), ("decimal", "%1.%2", "Heading2"))
+    schemes = schemes.replace('<w:pStyle w:val="Heading2"/>', '<w:pStyle w:val="Heading2"/><w:isLgl/>')
+    path = with_part(word(tmp_path / "a.docx", fill), tmp_path / "b.docx", "word/numbering.xml", schemes.encode())
+    assert [text for _, text in shown(read(path))] == [
+        "第一章 概述",
+        "1.1 历史",
+        "1.2 分类",
+        "第二章 进程",
+        "前言",
+        "2.1 线程",
+        "第五章 附记",
+    ]
+
+
+def test_broken_numbering_does_no_harm(tmp_path: Path) -> None:
+    numbering = (
+        f'<w:numbering {WORD}><w:num w:numId="1"/><w:abstractNum><w:lvl w:ilvl="x"/></w:abstractNum></w:numbering>'
+    )
+    path = word(tmp_path / "a.docx", lambda document: _number(document, "概述", "Heading 1", "1"))
+    book = read(with_part(path, tmp_path / "b.docx", "word/numbering.xml", numbering.encode()))
+    assert shown(book) == [(BlockKind.heading, "概述")]
 
 
 def test_lettered_options_keep_their_letters(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from small_books import unit_vectors
 
 from core.errors import GenerationCorrupt
 from core.settings import PROJECT, Settings
-from vector_db.dense import write_dense
+from vector_db.dense import distinct_rows, write_dense
 from vector_db.files import CHROMA, CHUNKS, EMBEDDINGS, checksums
 from vector_db.layout import KnowledgeBaseFolder
 from vector_db.manifest import MANIFEST, read_manifest
@@ -147,7 +147,7 @@ def test_a_vector_index_that_misses_neighbours_is_found(generation: Path) -> Non
     np.save(generation / EMBEDDINGS, vectors)
     shutil.rmtree(generation / CHROMA)
     write_dense(generation / CHROMA, [str(row) for row in range(400)], indexed)
-    sign(generation, vectors=400)
+    sign(generation, vectors=400, indexed=400)
     assert "of the true neighbours" in refuse(generation)
 
 
@@ -155,8 +155,9 @@ def test_equal_vectors_are_no_fault(generation: Path) -> None:
     vectors = np.repeat(np.eye(4, 8, dtype=np.float32), 25, axis=0)
     np.save(generation / EMBEDDINGS, vectors)
     shutil.rmtree(generation / CHROMA)
-    write_dense(generation / CHROMA, [str(row) for row in range(100)], vectors)
-    sign(generation, vectors=100)
+    rows = distinct_rows(vectors)
+    write_dense(generation / CHROMA, [str(row) for row in rows], vectors[rows])
+    sign(generation, vectors=100, indexed=4)
     verify_generation(generation)
 
 
@@ -180,7 +181,7 @@ def test_a_damaged_graph_fails_the_check_however_chroma_takes_it(generation: Pat
     np.save(generation / EMBEDDINGS, vectors)
     shutil.rmtree(generation / CHROMA)
     write_dense(generation / CHROMA, [str(row) for row in range(1200)], vectors)
-    sign(generation, vectors=1200)
+    sign(generation, vectors=1200, indexed=1200)
     verify_generation(generation)
     (graph,) = (generation / CHROMA).glob(f"*/{name}")
     if name == "data_level0.bin":
