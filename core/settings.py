@@ -94,12 +94,12 @@ class IngestSettings(_Group):
     ocr_languages: str = Field(
         "chi_sim+eng", pattern=r"^\w+(\+\w+)*$", description="Languages that tesseract looks for, joined by '+'."
     )
-    ocr_workers: int = Field(
+    page_workers: int = Field(
         default_factory=_cores,
         ge=1,
         le=256,
-        description="Pages of one file read by OCR at the same time; by default one for each core. "
-        "Each takes about 600 MiB, and no more are read than memory_mb allows.",
+        description="Pages of one file read at the same time, by default one for each core. By OCR each takes about "
+        "600 MiB, and no more are read than memory_mb allows.",
     )
 
 

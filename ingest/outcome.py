@@ -36,7 +36,7 @@ class Reuse:
     """Finds what need not be done again."""
 
     def __init__(self, settings: Settings, previous: Previous, fingerprint: str) -> None:
-        self._limits = settings.ingest.model_dump_json(exclude={"workers", "ocr_workers"})
+        self._limits = settings.ingest.model_dump_json(exclude={"workers", "page_workers"})
         self._previous = previous
         self._same = previous.fingerprint == fingerprint
 

@@ -60,11 +60,11 @@ def _context(out: Path, options: dict[str, Any]) -> ReaderContext:
     ocr = Ocr(
         options["ocr_engine"],
         languages=options["ocr_languages"],
-        workers=min(options["ocr_workers"], most),
+        workers=min(options["page_workers"], most),
         cache=Path(options["ocr_cache"]) if options["ocr_cache"] else None,
         allow_cpu=allow_cpu,
     )
-    return ReaderContext(options["max_pages"], allow_cpu, ocr)
+    return ReaderContext(options["max_pages"], allow_cpu, ocr, options["page_workers"])
 
 
 def main(path: str, out: str, options: str) -> None:

@@ -14,12 +14,13 @@ class ReaderContext:
     """Limits and helpers of one reading.
 
     max_pages: most pages of one file. allow_cpu(seconds): asks for more processor time. ocr: reads images of
-    pages, and asks for the time itself; its engine is loaded at the first use.
+    pages, and asks for the time itself; its engine is loaded at the first use. workers: pages read at a time.
     """
 
     max_pages: int
     allow_cpu: Callable[[float], None] = lambda seconds: None
     ocr: Ocr = field(default_factory=Ocr)
+    workers: int = 1
 
 
 class Reader(Protocol):

@@ -41,7 +41,7 @@ def read_workbook(path: Path, context: ReaderContext) -> ExtractedBook:
         formulas = load_workbook(path) if unsolved else None
     except _FAULTS as error:
         raise UnreadableBookError(
-            f"{path.name} is not a readable xlsx file: {error}",
+            f"{path.name} is not a readable xlsx file: {str(error) or type(error).__name__}",
             mend="open it in the program that made it and save it again",
         ) from error
     builder, notes = TextBuilder(), []

@@ -20,13 +20,13 @@ from pathlib import Path
 from core.errors import UnreadableBookError
 from core.types import BlockKind, ExtractedBook, OcrPage
 from ingest.readers.context import ReaderContext
-from ingest.readers.ocr import Ocr
 from ingest.readers.pdf.blocks import Piece, page_blocks, style_of
 from ingest.readers.pdf.chars import RawPage
 from ingest.readers.pdf.columns import read_page
 from ingest.readers.pdf.file import PdfFile
 from ingest.readers.pdf.furniture import Sheet, running_titles, strip_furniture, title_key
 from ingest.readers.pdf.headings import Entry, PageRows, body_size, heading_levels
+from ingest.readers.pdf.layers import read_layers
 from ingest.readers.pdf.layout import Row, Run, shown
 from ingest.readers.pdf.quality import FEW, garbage, sensible, why_recognise
 from ingest.readers.pdf.recognised import runs_of
@@ -66,7 +66,7 @@ def read_pdf(path: Path, context: ReaderContext) -> ExtractedBook:
     """
     document = PdfFile(path, context.max_pages)
     try:
-        reading = _read_pages(document, context.ocr)
+        reading = _read_pages(document, path, context)
         if len(reading.damaged) * 2 > len(document):
             mend = "get the file again: download, copy or export it anew"
             raise UnreadableBookError(f"{path.name}: the PDF is damaged: {reading.notes()[0]}", mend=mend)
@@ -75,11 +75,10 @@ def read_pdf(path: Path, context: ReaderContext) -> ExtractedBook:
         document.close()
 
 
-def _read_pages(document: PdfFile, ocr: Ocr) -> _Reading:
-    reading = _Reading()
+def _read_pages(document: PdfFile, path: Path, context: ReaderContext) -> _Reading:
+    reading, ocr = _Reading(), context.ocr
     layers: dict[int, RawPage] = {}
-    for index in range(len(document)):
-        page = document.read(index)
+    for index, page in enumerate(read_layers(document, path, context.workers)):
         if page is None:
             reading.damaged.append(index + 1)
         else:
