@@ -54,10 +54,10 @@ def rebuild(
 
         _print(plan(settings, name, request), as_json)
         return
-    report = _run(settings, name, request, as_json)
     if watch:
         _follow(settings, name, request, as_json)
-    raise typer.Exit(report.exit_code if report else 1)
+        return
+    raise typer.Exit(_run(settings, name, request, as_json).exit_code)
 
 
 def _run(settings: "Settings", kb: str, request: "Request", as_json: bool) -> "RebuildReport":
@@ -71,7 +71,7 @@ def _run(settings: "Settings", kb: str, request: "Request", as_json: bool) -> "R
 
 
 def _follow(settings: "Settings", kb: str, request: "Request", as_json: bool) -> None:
-    """Rebuild at every change, until interrupted. What fails is told, and tried again at the next change."""
+    """Rebuild now and at every change, until interrupted. What fails is told, and tried again at the next change."""
     from ingest.previous import previous_generations
     from ingest.rebuild import Request, source_folder
     from ingest.watch import changes
@@ -82,9 +82,10 @@ def _follow(settings: "Settings", kb: str, request: "Request", as_json: bool) ->
     print(f"watching {folder} (Ctrl-C ends)", file=sys.stderr, flush=True)
     for _ in changes(folder):
         try:
-            _run(settings, kb, Request(request.source, only=request.only), as_json)
+            _run(settings, kb, request, as_json)
         except KebenError as error:
             print(f"keben: {error}", file=sys.stderr, flush=True)
+        request = Request(request.source, only=request.only)
 
 
 def _print(report: "RebuildReport", as_json: bool) -> None:

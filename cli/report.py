@@ -88,7 +88,8 @@ def print_status(manifest: Manifest) -> None:
     """A knowledge base: its generation, embedder and books."""
     embedding = manifest.embedding
     _OUT.print(Text(f"{manifest.kb}: generation {manifest.id}, built {manifest.created_at} from {manifest.source_dir}"))
-    _OUT.print(Text(f"  embedder {embedding.model} ({embedding.dimension} dimensions, revision {embedding.revision})"))
+    dimensions = f"{embedding.dimension} dimensions" if embedding.dimension else "no book has vectors"
+    _OUT.print(Text(f"  embedder {embedding.model} ({dimensions}, revision {embedding.revision})"))
     _OUT.print(Text(f"  {len(manifest.books)} books, {manifest.chunks} passages, {manifest.vectors} vectors"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("  book", "file", "status", "pages", "passages", "unknown tokens", "ranked by"):
