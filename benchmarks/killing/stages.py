@@ -1,7 +1,7 @@
 """The stages of a rebuild, and how they are seen from outside. Adapt this table when a rebuild changes."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,10 +19,17 @@ class Scene:
     pid: int
     served: str | None
     notes: set[str] = field(default_factory=set)
+    left: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = {folder.name for folder in self._folders()}
+
+    def _folders(self) -> Iterable[Path]:
+        return self.course.target.generations.glob("*.tmp")
 
     def unfinished(self, part: str = "") -> bool:
-        """Whether a new generation is being written and has `part`."""
-        return any((folder / part).exists() for folder in self.course.target.generations.glob("*.tmp"))
+        """Whether a new generation is being written and has `part`; what an earlier kill left is none."""
+        return any((folder / part).exists() for folder in self._folders() if folder.name not in self.left)
 
     def parsing(self) -> bool:
         """Whether a parser has its folder."""
