@@ -26,6 +26,7 @@ def manifest() -> Manifest:
         unread=("notes.zip",),
         chunks=2,
         vectors=2,
+        indexed=2,
         files={"chunks.sqlite": "0"},
     )
 
