@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,19 +27,6 @@ CONDITIONS = "死锁的四个必要条件是什么？"
 EDITION = "第{}版新增：管程由共享数据和对数据的一组操作组成。"
 
 Stage = Callable[[], bool]
-
-
-@pytest.fixture
-def course(library_settings: Settings, books_dir: Path, settings: Settings) -> Settings:
-    """A served generation, and its books with a change that a rebuild has yet to take in."""
-    shutil.copytree(books_dir, settings.source_dir, dirs_exist_ok=True)
-    shutil.copytree(library_settings.data_dir, settings.data_dir, dirs_exist_ok=True)
-    return settings
-
-
-@pytest.fixture
-def target(course: Settings) -> KnowledgeBaseFolder:
-    return KnowledgeBaseFolder(course.data_dir, "default")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 
 from core.errors import ConfigError, ModelError, NothingIndexed, SourceError, VerificationFailed
 from core.settings import PROJECT, EmbeddingSettings, IngestSettings, RetrievalSettings, Settings
-from core.types import Chunk, ExtractedBook
+from core.types import Chunk
 from ingest import job, split
 from ingest.rebuild import Request, fingerprint, rebuild
 from ingest.report import FileReport, RebuildReport
@@ -38,28 +38,6 @@ HANDSHAKE = "How does the TCP three-way handshake work?"
 @pytest.fixture(scope="module")
 def embedder() -> SentenceEmbedder:
     return SentenceEmbedder(EmbeddingSettings())
-
-
-@pytest.fixture
-def course(library_settings: Settings, books_dir: Path, settings: Settings) -> Settings:
-    """A copy of the small knowledge base and of its books, for a test to change."""
-    shutil.copytree(books_dir, settings.source_dir, dirs_exist_ok=True)
-    shutil.copytree(library_settings.data_dir, settings.data_dir, dirs_exist_ok=True)
-    return settings
-
-
-@pytest.fixture
-def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that are parsed; they are parsed as ever."""
-    names: list[str] = []
-    parse = job.parse_in_sandbox
-
-    def watched(path: Path, settings: IngestSettings, *folders: Path) -> ExtractedBook:
-        names.append(path.name)
-        return parse(path, settings, *folders)
-
-    monkeypatch.setattr(job, "parse_in_sandbox", watched)
-    return names
 
 
 def current(settings: Settings) -> str | None:

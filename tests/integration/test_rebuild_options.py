@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -14,9 +13,8 @@ import pytest
 from fakes import serving
 
 from core.errors import BuilderBusy, ConfigError, KnowledgeBaseMissing, NothingIndexed, StorageError, VerificationFailed
-from core.settings import PROJECT, IngestSettings, Settings
-from core.types import ExtractedBook
-from ingest import job, vectors
+from core.settings import PROJECT, Settings
+from ingest import vectors
 from ingest.plan import plan
 from ingest.rebuild import Request, rebuild
 from ingest.report import RebuildReport
@@ -30,33 +28,6 @@ from vector_db.verify import verify_generation
 ALL = {"databases.md", "networks.html", "os.md"}
 MONITORS = "\n## 管程\n\n管程由共享数据和对数据的一组操作组成。\n"
 LOCKS = "\n## Locks\n\nTwo-phase locking first acquires locks and then releases them.\n"
-
-
-@pytest.fixture
-def course(library_settings: Settings, books_dir: Path, settings: Settings) -> Settings:
-    """A copy of the small knowledge base and of its books, for a test to change."""
-    shutil.copytree(books_dir, settings.source_dir, dirs_exist_ok=True)
-    shutil.copytree(library_settings.data_dir, settings.data_dir, dirs_exist_ok=True)
-    return settings
-
-
-@pytest.fixture
-def target(course: Settings) -> KnowledgeBaseFolder:
-    return KnowledgeBaseFolder(course.data_dir, "default")
-
-
-@pytest.fixture
-def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that are parsed; they are parsed as ever."""
-    names: list[str] = []
-    parse = job.parse_in_sandbox
-
-    def watched(path: Path, settings: IngestSettings, *folders: Path) -> ExtractedBook:
-        names.append(path.name)
-        return parse(path, settings, *folders)
-
-    monkeypatch.setattr(job, "parse_in_sandbox", watched)
-    return names
 
 
 @pytest.fixture
