@@ -161,5 +161,6 @@ def rollback(
     else:
         print(
             f"{manifest.kb}: generation {manifest.id} of {manifest.created_at} is served now\n"
+            f"the next rebuild takes in the files as they are then\n"
             f"to undo: keben rollback --kb {manifest.kb} --to {before}"
         )

@@ -57,8 +57,8 @@ def book_id(source: str) -> str:
     return hashlib.sha256(source.encode()).hexdigest()[:12]
 
 
-def find_books(folder: Path) -> tuple[list[SourceFile], list[str]]:
-    """The textbooks below `folder`, sorted by path, and the files that no reader takes.
+def find_books(folder: Path) -> tuple[list[SourceFile], dict[str, str]]:
+    """The textbooks below `folder`, sorted by path, and why other files, by their path, are not among them.
 
     Names that start with '.', '_' or '~$' (Word's locks) are left alone, folders and files alike, and
     so are links that lead out of the folder. Raises SourceError when the folder or its catalogue cannot be read.
@@ -68,7 +68,7 @@ def find_books(folder: Path) -> tuple[list[SourceFile], list[str]]:
     entries = _catalog(folder / CATALOG)
     root = folder.resolve()
     books: list[SourceFile] = []
-    unknown: list[str] = []
+    unknown: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
         below = path.relative_to(folder)
         hidden = any(part.startswith((".", "_", "~$")) for part in below.parts)
@@ -77,12 +77,9 @@ def find_books(folder: Path) -> tuple[list[SourceFile], list[str]]:
         if path.suffix.lower() in SUFFIXES:
             books.append(SourceFile(path, below.as_posix(), entries.pop(below.as_posix(), CatalogEntry(title=None))))
         else:
-            unknown.append(below.as_posix())
-    if entries:
-        raise SourceError(
-            f"{folder / CATALOG} names files that are not there: {', '.join(sorted(entries))}",
-            mend="correct the names in the catalogue, or add the files",
-        )
+            unknown[below.as_posix()] = "no reader for this kind of file"
+    # A book that was deleted must go, though the catalogue still names it.
+    unknown |= dict.fromkeys(sorted(entries), f"{CATALOG} names it, but it is not there")
     return books, unknown
 
 

@@ -161,7 +161,7 @@ class Job:
                 "found_title": extracted.title,
                 "found_language": found,
                 "sha256": parsed.digest,
-                "pages": len(extracted.pages),
+                "pages": sum(page.number is not None for page in extracted.pages),
                 "characters": len(extracted.text),
                 "headings": sum(block.kind is BlockKind.heading for block in extracted.blocks),
                 "chunks": len(chunks),

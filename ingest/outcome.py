@@ -39,6 +39,7 @@ class Reuse:
         self._limits = settings.ingest.model_dump_json(exclude={"workers", "page_workers"})
         self._previous = previous
         self._same = previous.fingerprint == fingerprint
+        self._engine = settings.ingest.ocr_engine
 
     def attempt(self, digest: str) -> str:
         """A failure is remembered until the file changes, or a limit that its mend may say to raise."""
@@ -55,7 +56,7 @@ class Reuse:
         if record is None:
             return self._moved(file, digest)
         described = describe(record, file)
-        if described.title != record.title:
+        if described.title != record.title or (record.ocr_pages and record.ocr_engine != self._engine):
             return None
         if record.status == "stale":
             return kept(described, "stale") if record.failed_sha256 == self.attempt(digest) else None

@@ -56,6 +56,10 @@ class Previous:
         """A book whose file had these bytes, wherever it lay."""
         return self._by_digest.get(digest)
 
+    def failures(self) -> Sequence[FailureRecord]:
+        """All files that gave nothing."""
+        return list(self._failures.values())
+
     def failure(self, source: str) -> FailureRecord | None:
         """Why a file gave nothing last time."""
         return self._failures.get(source)

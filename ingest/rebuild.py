@@ -4,8 +4,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from core.errors import ConfigError, GenerationCorrupt, NothingIndexed, VerificationFailed
@@ -16,7 +16,7 @@ from ingest.job import Job
 from ingest.outcome import Outcome, kept
 from ingest.previous import Previous, previous_generations
 from ingest.progress import Progress, Silent
-from ingest.report import FileReport, RebuildReport, book_report
+from ingest.report import FileReport, RebuildReport, book_report, kept_out
 from ingest.selection import Selection, select
 from ingest.staging import staging
 from vector_db import tokenizer
@@ -69,9 +69,8 @@ def rebuild(
 
 def fingerprint(settings: Settings) -> str:
     """Changes whenever the chunks or vectors of an unchanged file would change."""
-    recognition = settings.ingest.model_dump_json(include={"ocr_engine", "ocr_languages"})
     parts = (
-        SCHEMA, readers.VERSION, split.VERSION, tokenizer.VERSION, settings.chunk.model_dump_json(), recognition,
+        SCHEMA, readers.VERSION, split.VERSION, tokenizer.VERSION, settings.chunk.model_dump_json(),
         settings.embedding.model, model_revision(settings.embedding), settings.embedding.max_unknown_rate,
     )  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
@@ -88,8 +87,8 @@ def source_folder(settings: Settings, kb: str, source: Path | None, previous: Pr
     return Path(previous.manifest.source_dir)
 
 
-def find_selected(folder: Path, previous: Previous, request: Request) -> tuple[Selection, list[str]]:
-    """The files to look at, and those that no reader takes; raises NothingIndexed when there are none."""
+def find_selected(folder: Path, previous: Previous, request: Request) -> tuple[Selection, dict[str, str]]:
+    """The files to look at, and why others are not; raises NothingIndexed when there are none."""
     files, unread = find_books(folder)
     if not files:
         raise NothingIndexed(
@@ -101,6 +100,12 @@ def find_selected(folder: Path, previous: Previous, request: Request) -> tuple[S
             "no book would be left in the knowledge base", mend="to delete all of it, delete its folder"
         )
     return selection, unread
+
+
+def removed_books(previous: Previous, present: Collection[str], unread: Mapping[str, str]) -> list[FileReport]:
+    """The lines of books that are gone; `unread` may say more of one."""
+    gone = [book for book in previous.books() if book.source not in present]
+    return [replace(book_report(book, "removed"), reason=unread.get(book.source)) for book in gone]
 
 
 class _Rebuild:
@@ -173,19 +178,28 @@ class _Rebuild:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _left(self, selection: Selection) -> list[Outcome]:
-        """Books that nobody asked to look at, as they are."""
-        return [kept(book, "skipped") for book in self._previous.books() if book.source in selection.left]
+        """Files that nobody asked to look at, as they are: books, and what failed before."""
+        books = [kept(book, "skipped") for book in self._previous.books() if book.source in selection.left]
+        failures = [failure for failure in self._previous.failures() if failure.source in selection.left]
+        return books + [
+            Outcome(None, failure, FileReport(failure.source, "skipped", reason=failure.reason, mend=failure.mend))
+            for failure in failures
+        ]
 
-    def _reports(self, outcomes: Sequence[Outcome], selection: Selection, unread: Sequence[str]) -> list[FileReport]:
+    def _reports(
+        self, outcomes: Sequence[Outcome], selection: Selection, unread: Mapping[str, str]
+    ) -> list[FileReport]:
         reports = [outcome.report for outcome in outcomes]
         present = {report.source for report in reports}
-        reports += [FileReport(name, "ignored", reason="no reader for this kind of file") for name in unread]
-        reports += [book_report(old, "removed") for old in self._previous.books() if old.source not in present]
+        reports += removed_books(self._previous, present, unread)
+        present |= {report.source for report in reports}
+        reports += [FileReport(name, "ignored", reason=why) for name, why in unread.items() if name not in present]
         present |= {report.source for report in reports}
         reports += [FileReport(name, "removed") for name in sorted(selection.removed - present)]
+        reports = [kept_out(report) if report.source in selection.removed else report for report in reports]
         return reports
 
-    def _differs(self, outcomes: Sequence[Outcome], selection: Selection, unread: Sequence[str]) -> bool:
+    def _differs(self, outcomes: Sequence[Outcome], selection: Selection, unread: Iterable[str]) -> bool:
         """Whether anything is other than what is served."""
         manifest = self._previous.manifest
         if manifest is None or manifest.id != self._target.current_id():

@@ -1,7 +1,7 @@
 """What a rebuild did with each file."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,6 +68,11 @@ class RebuildReport:
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
         return {**asdict(self), "exit_code": self.exit_code}
+
+
+def kept_out(report: FileReport) -> FileReport:
+    """The line of a file that was taken out by hand."""
+    return replace(report, reason="taken out with --remove", mend="`keben rebuild --only` with its name brings it back")
 
 
 def read_report(generation: Path) -> list[FileReport]:

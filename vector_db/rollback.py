@@ -12,6 +12,8 @@ def rollback(target: KnowledgeBaseFolder, to: str | None = None) -> Manifest:
     Raises ConfigError for an unknown name, KnowledgeBaseMissing when there is none to go back to,
     VerificationFailed when it is damaged; what is served then stays.
     """
+    if not target.finished():
+        target.current()
     with target.building():
         name = to or _before(target)
         if name not in target.finished():

@@ -161,7 +161,8 @@ class _Build:
         if copied and self.base:
             before = np.load(self.base / EMBEDDINGS, mmap_mode="r")
             for then, now in copied:
-                vectors[now] = before[then]
+                if then.stop > then.start:  # a generation without vectors has no dimension
+                    vectors[now] = before[then]
         for rows, values in added:
             vectors[rows] = values
         vectors.flush()

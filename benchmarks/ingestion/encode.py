@@ -1,8 +1,6 @@
 """Section `encode`: a whole rebuild of English books against nothing but the encoding of the same texts."""
 
 import json
-import shutil
-from itertools import chain
 from pathlib import Path
 
 from core.errors import ConfigError
@@ -15,9 +13,10 @@ def run(options: Options, folder: Path) -> str:
     """The table."""
     books = folder / "books"
     books.mkdir()
-    found = english_books(options.data)[: options.books]
-    for number, path in enumerate(found):
-        shutil.copy(path, books / f"{number:03}-{path.name}")
+    found = dict(list(english_books(options.data).items())[: options.books])
+    for number, (name, parts) in enumerate(found.items()):
+        text = "\n\n".join(part.read_text(encoding="utf-8") for part in parts)
+        (books / f"{number}-{name}").write_text(text, encoding="utf-8")
     say(f"encode: rebuilding {len(found)} books")
     texts = folder / "texts.json"
     whole = measure(program("recorded_rebuild.py", texts), keben_environment(folder, books))
@@ -39,11 +38,15 @@ def run(options: Options, folder: Path) -> str:
     return f"### Whole rebuild against bare encoding\n\n{note}\n\n{markdown(head, rows)}"
 
 
-def english_books(data: Path) -> list[Path]:
-    """English textbooks of the shared data."""
-    sets = ("hello_algo_qa_en", "openstax_calc3_en")
-    places = [("books/en", "*.rst"), *((f"retrieval/{name}/docs", "*.md") for name in sets)]
-    found = list(chain.from_iterable(sorted((data / place).rglob(pattern)) for place, pattern in places))
+def english_books(data: Path) -> dict[str, list[Path]]:
+    """English textbooks of the shared data, each with the files of its chapters, by the name of a file for all."""
+    places = {
+        "congestion.rst": "books/en/systemsapproach-congestion",
+        "hello-algo.md": "retrieval/hello_algo_qa_en/docs",
+        "calculus.md": "retrieval/openstax_calc3_en/docs",
+    }
+    parts = {name: sorted((data / place).rglob(f"*{Path(name).suffix}")) for name, place in places.items()}
+    found = {name: files for name, files in parts.items() if files}
     if not found:
         raise ConfigError(f"there are no English books in {data}", mend="name their folder with --data")
     return found

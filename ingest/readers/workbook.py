@@ -55,7 +55,8 @@ def read_workbook(path: Path, context: ReaderContext) -> ExtractedBook:
         if pieces and (len(sheets) > 1 or not _DEFAULT_NAME.fullmatch(sheet.title)):
             builder.add(BlockKind.heading, sheet.title, level=1)
         builder.add_all(pieces)
-    return builder.build(notes=tuple(notes))
+    # Not the first sheet: a title stands over all of them.
+    return builder.build(title=path.stem, notes=tuple(notes))
 
 
 def _checked(path: Path) -> bool:

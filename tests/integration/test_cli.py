@@ -197,7 +197,7 @@ def test_a_rebuild_with_a_bad_file_ends_with_3_and_serves_the_rest(keben: Keben,
     built = keben("rebuild", "--source", str(books))
     assert built.code == 3
     assert "failed: broken.pdf: " in built.out and "default: published, 1 passages" in built.out
-    assert "failed: broken.pdf" in built.err and "indexed: physics.md (1 pages, 1 passages; file 2 of 2)" in built.err
+    assert "failed: broken.pdf" in built.err and "indexed: physics.md (0 pages, 1 passages; file 2 of 2)" in built.err
     assert "failed: broken.pdf: " in keben("status").out
     assert "单位质量" in keben("ask", "什么是比热容？").out
 

@@ -278,13 +278,13 @@ def test_subject_language_and_edition_change_without_parsing(course: Settings, p
     assert not rebuild(course, "default").published
 
 
-def test_a_catalogue_that_names_a_missing_file_is_refused_and_nothing_changes(course: Settings) -> None:
-    before = current(course)
+def test_a_deleted_book_goes_though_the_catalogue_still_names_it(course: Settings) -> None:
     catalogue(course, title="Databases")
     (course.source_dir / "databases.md").unlink()
-    with pytest.raises(SourceError, match=r"databases\.md"):
-        rebuild(course, "default")
-    assert current(course) == before
+    report = rebuild(course, "default")
+    assert statuses(report) == {"databases.md": "removed", "networks.html": "unchanged", "os.md": "unchanged"}
+    (line,) = [file for file in report.files if file.source == "databases.md"]
+    assert line.reason == "catalog.toml names it, but it is not there"
 
 
 # Files that cannot be read

@@ -145,6 +145,27 @@ def wait_for(client, question: dict[str, str], generation: str | None) -> dict: 
     raise AssertionError("the new generation was never served")
 
 
+def test_failures_of_files_that_were_not_looked_at_are_kept(course: Settings, target: KnowledgeBaseFolder) -> None:
+    (course.source_dir / "bad.pdf").write_bytes(b"%PDF-1.7 and no more")
+    assert rebuild(course, "default").exit_code == 3
+    before = target.current_id()
+    report = rebuild(course, "default", Request(only=("os.md",)))
+    assert not report.published and report.exit_code == 0 and statuses(report)["bad.pdf"] == "skipped"
+    assert target.current_id() == before and [failure.source for failure in manifest_of(target).failures] == ["bad.pdf"]
+
+
+def test_the_first_english_book_joins_a_chinese_library(settings: Settings) -> None:
+    target = KnowledgeBaseFolder(settings.data_dir, "default")
+    (settings.source_dir / "a.md").write_text("# 光学\n\n光在真空中的速度约为每秒三十万千米。\n", encoding="utf-8")
+    rebuild(settings, "default")
+    assert manifest_of(target).embedding.dimension == 0
+    (settings.source_dir / "b.md").write_text("# Light\n\nThe speed of light is about 300000 km/s.\n", encoding="utf-8")
+    assert rebuild(settings, "default").published
+    assert manifest_of(target).vectors == 1 and manifest_of(target).embedding.dimension == 384
+    (settings.source_dir / "b.md").unlink()
+    assert rebuild(settings, "default").published and manifest_of(target).vectors == 0
+
+
 # Dry runs
 
 

@@ -44,7 +44,7 @@ def test_a_question_bank_becomes_questions(tmp_path: Path) -> None:
         (BlockKind.list, FIRST),
         (BlockKind.list, SECOND),
     ]
-    assert book.title == "第一章"
+    assert book.title == "bank"
 
 
 def test_an_english_bank(tmp_path: Path) -> None:
