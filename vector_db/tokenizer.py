@@ -3,7 +3,7 @@
 import logging
 import re
 import threading
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from core.text import compatible
@@ -36,7 +36,7 @@ def tokens(text: str) -> list[str]:
         if "\u3400" <= run[0] <= "\u9fff":
             terms += [word for word in _jieba().cut_for_search(run) if word not in QUESTION_WORDS_ZH]
         elif run not in ENGLISH:
-            terms.append(_stemmer().stemWord(run) if run.isascii() else run)
+            terms.append(_stem(run) if run.isascii() else run)
     return terms
 
 
@@ -60,6 +60,12 @@ def _jieba() -> Any:
     cutter = jieba.Tokenizer()
     cutter.initialize()
     return cutter
+
+
+@lru_cache(maxsize=100_000)
+def _stem(word: str) -> str:
+    """Kept, since a book says the same words again and again and the stemmer is written in Python."""
+    return str(_stemmer().stemWord(word))
 
 
 def _stemmer() -> Any:
