@@ -56,11 +56,15 @@ class Reuse:
         if record is None:
             return self._moved(file, digest)
         described = describe(record, file)
-        if described.title != record.title or (record.ocr_pages and record.ocr_engine != self._engine):
+        if not self._fits(record, described):
             return None
         if record.status == "stale":
             return kept(described, "stale") if record.failed_sha256 == self.attempt(digest) else None
         return kept(described, "unchanged") if record.sha256 == digest else None
+
+    def _fits(self, record: BookRecord, described: BookRecord) -> bool:
+        """Whether its passages would be the same: the title stands in them, and another engine reads otherwise."""
+        return described.title == record.title and (not record.ocr_pages or record.ocr_engine == self._engine)
 
     def _moved(self, file: SourceFile, digest: str) -> Outcome | None:
         """A file of the same bytes as a known book, under another name: its passages get their own ids."""
@@ -68,7 +72,7 @@ class Reuse:
         if record is None or record.status == "stale":
             return None
         described = describe(record, file)
-        if described.title != record.title:
+        if not self._fits(record, described):
             return None
         content = self._previous.content(record)
         chunks = _under(content.chunks, record.id, described.id)

@@ -6,8 +6,8 @@ from core.settings import Settings
 from ingest.catalog import SourceFile
 from ingest.outcome import Reuse
 from ingest.previous import Previous, previous_generations
-from ingest.rebuild import Request, find_selected, fingerprint, removed_books, source_folder
-from ingest.report import FileReport, RebuildReport, Status, book_report, kept_out
+from ingest.rebuild import Request, find_selected, fingerprint, source_folder, with_absent
+from ingest.report import FileReport, RebuildReport, Status, book_report
 from vector_db.files import sha256
 from vector_db.layout import KnowledgeBaseFolder
 
@@ -25,12 +25,7 @@ def plan(settings: Settings, kb: str, request: Request) -> RebuildReport:
     reuse = Reuse(settings, previous, fingerprint(settings))
     files = [_planned(file, previous, None if request.force else reuse) for file in selection.files]
     files += [book_report(book, "skipped") for book in previous.books() if book.source in selection.left]
-    present = {file.source for file in files}
-    files += removed_books(previous, present, unread)
-    present |= {file.source for file in files}
-    files += [FileReport(name, "ignored", reason=why) for name, why in unread.items() if name not in present]
-    files += [FileReport(name, "removed") for name in selection.removed - present]
-    files = [kept_out(file) if file.source in selection.removed else file for file in files]
+    files = with_absent(files, previous, selection, unread)
     return RebuildReport(
         kb=kb,
         generation=target.current_id(),

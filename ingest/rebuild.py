@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -102,10 +102,17 @@ def find_selected(folder: Path, previous: Previous, request: Request) -> tuple[S
     return selection, unread
 
 
-def removed_books(previous: Previous, present: Collection[str], unread: Mapping[str, str]) -> list[FileReport]:
-    """The lines of books that are gone; `unread` may say more of one."""
-    gone = [book for book in previous.books() if book.source not in present]
-    return [replace(book_report(book, "removed"), reason=unread.get(book.source)) for book in gone]
+def with_absent(
+    files: Sequence[FileReport], previous: Previous, selection: Selection, unread: Mapping[str, str]
+) -> list[FileReport]:
+    """`files`, then the lines of what is not in the knowledge base: books that are gone, files that are no books."""
+    present = {file.source for file in files}
+    gone = [book_report(book, "removed") for book in previous.books() if book.source not in present]
+    reports = [*files, *(replace(report, reason=unread.get(report.source)) for report in gone)]
+    present |= {report.source for report in gone}
+    reports += [FileReport(name, "ignored", reason=why) for name, why in unread.items() if name not in present]
+    reports += [FileReport(name, "removed") for name in sorted(selection.removed - present)]
+    return [kept_out(report) if report.source in selection.removed else report for report in reports]
 
 
 class _Rebuild:
@@ -144,7 +151,7 @@ class _Rebuild:
             )
             outcomes = [*job.run(selection.files), *self._left(selection)]
             outcomes.sort(key=lambda outcome: outcome.report.source)
-            reports = self._reports(outcomes, selection, unread)
+            reports = with_absent([outcome.report for outcome in outcomes], self._previous, selection, unread)
             contents = [outcome.content for outcome in outcomes if outcome.content]
             published = bool(contents) and (force or self._differs(outcomes, selection, unread))
             if published:
@@ -185,19 +192,6 @@ class _Rebuild:
             Outcome(None, failure, FileReport(failure.source, "skipped", reason=failure.reason, mend=failure.mend))
             for failure in failures
         ]
-
-    def _reports(
-        self, outcomes: Sequence[Outcome], selection: Selection, unread: Mapping[str, str]
-    ) -> list[FileReport]:
-        reports = [outcome.report for outcome in outcomes]
-        present = {report.source for report in reports}
-        reports += removed_books(self._previous, present, unread)
-        present |= {report.source for report in reports}
-        reports += [FileReport(name, "ignored", reason=why) for name, why in unread.items() if name not in present]
-        present |= {report.source for report in reports}
-        reports += [FileReport(name, "removed") for name in sorted(selection.removed - present)]
-        reports = [kept_out(report) if report.source in selection.removed else report for report in reports]
-        return reports
 
     def _differs(self, outcomes: Sequence[Outcome], selection: Selection, unread: Iterable[str]) -> bool:
         """Whether anything is other than what is served."""

@@ -96,10 +96,14 @@ class _Build:
     books: Sequence[BookContent | KeptBook]
     base: Path | None
     fresh_rows: list[int] = field(default_factory=list)
+    distinct: NDArray[np.intp] = field(init=False)
 
     def run(self) -> Manifest:
         """All files, the manifest last, and the check."""
+        from vector_db.dense import distinct_rows
+
         vectors = self._write_data()
+        self.distinct = distinct_rows(vectors)
         (self.folder / REPORT).write_text(self.header.report, encoding="utf-8")
         (self.folder / IN_USE).touch()
         for write_dense in (self._copy_dense, self._write_dense, self._write_dense_thoroughly):
@@ -175,7 +179,7 @@ class _Build:
         if self.base is None or len(vectors) - len(self.fresh_rows) < _LEAST_KEPT * max(len(vectors), 1):
             return None
         ids, before = (ChunkStore(folder / CHUNKS).ids_by_vector() for folder in (self.folder, self.base))
-        now = {ids[row]: row for row in distinct_rows(vectors)}
+        now = {ids[row]: row for row in self.distinct}
         then = {before[row] for row in distinct_rows(np.load(self.base / EMBEDDINGS, mmap_mode="r"))}
         fresh, gone = set(self.fresh_rows), sorted(then - now.keys())
         tombstones = read_manifest(self.base).tombstones + len(gone)
@@ -188,9 +192,9 @@ class _Build:
 
     def _write_dense(self, vectors: Vectors, *, thorough: bool = False) -> int:
         """The vector index, made anew, without tombstones."""
-        from vector_db.dense import distinct_rows, write_dense
+        from vector_db.dense import write_dense
 
-        ids, rows = ChunkStore(self.folder / CHUNKS).ids_by_vector(), distinct_rows(vectors)
+        ids, rows = ChunkStore(self.folder / CHUNKS).ids_by_vector(), self.distinct
         write_dense(self.folder / CHROMA, [ids[row] for row in rows], vectors[rows], thorough=thorough)
         return 0
 
@@ -199,8 +203,6 @@ class _Build:
         return self._write_dense(vectors, thorough=True)
 
     def _write_manifest(self, vectors: Vectors, tombstones: int) -> Manifest:
-        from vector_db.dense import distinct_rows
-
         header = self.header
         manifest = Manifest(
             id=self.folder.stem,
@@ -216,7 +218,7 @@ class _Build:
             parent=self.base.name if self.base else self.target.current_id(),
             chunks=sum(book.record.chunks for book in self.books),
             vectors=len(vectors),
-            indexed=len(distinct_rows(vectors)),
+            indexed=len(self.distinct),
             tombstones=tombstones,
             files=checksums(self.folder),
         )

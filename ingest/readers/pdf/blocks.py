@@ -19,22 +19,13 @@ from ingest.readers.pdf.lines import (
     marker_of,
 )
 from ingest.readers.pdf.tables import is_contents_line, markdown, table_at
+from ingest.readers.text_builder import Piece
 
 _CHAPTER = re.compile(
     r"^(?:(?:chapter|part|appendix|lecture|unit|section)\s*)?[\dIVXLCA-Z]{1,4}\.?$|^第\s*\S{1,4}\s*[章讲講课課篇編编部卷单單元節节]+$",
     re.I,
 )
 _NUMBER = re.compile(r"^(?:第\s*\S{1,4}\s*[章节節讲課课]|\d+(?:\.\d+)+(?=[\s\u4e00-\u9fff])|\d+\.?\s|chapter\s)", re.I)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A block to be added to the book."""
-
-    kind: BlockKind
-    text: str
-    level: int = 0
-    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 from core.errors import UnreadableBookError
 from core.types import BlockKind, ExtractedBook, OcrPage
 from ingest.readers.context import ReaderContext
-from ingest.readers.pdf.blocks import Piece, page_blocks, style_of
+from ingest.readers.pdf.blocks import page_blocks, style_of
 from ingest.readers.pdf.chars import RawPage
 from ingest.readers.pdf.columns import read_page
 from ingest.readers.pdf.file import PdfFile
@@ -31,7 +31,7 @@ from ingest.readers.pdf.layout import Row, Run, shown
 from ingest.readers.pdf.quality import FEW, garbage, sensible, why_recognise
 from ingest.readers.pdf.recognised import runs_of
 from ingest.readers.pdf.ruled import NOT_RULED, with_tables
-from ingest.readers.text_builder import TextBuilder
+from ingest.readers.text_builder import Piece, TextBuilder
 
 
 @dataclass(slots=True)
