@@ -94,7 +94,7 @@ class Answerer:
             passages = self._retriever.search(generation, query, question.top_k or self._settings.top_k)
             clock.lap("retrieve")
             yield Retrieved(tuple(passages))
-            reason = self._reason_to_refuse(text, passages)
+            reason = self._reason_to_refuse(generation, text, passages)
             draft = Draft("", ())
             if reason is None:
                 weights = term_weights(query, generation.lexical)
@@ -109,13 +109,17 @@ class Answerer:
             draft = replace(draft, citations=tuple(c for c in draft.citations if _is_true(c, generation)))
             yield Done(self._answer(kb, generation, text, draft, reason, clock))
 
-    def _reason_to_refuse(self, text: str, passages: Sequence[Passage]) -> str | None:
+    def threshold(self, generation: Generation) -> float:
+        """The relevance, 0 to 1, that the best passage must reach, else the question is refused."""
+        return self._settings.min_relevance
+
+    def _reason_to_refuse(self, generation: Generation, text: str, passages: Sequence[Passage]) -> str | None:
         language = language_of(text)
         if not passages:
             return prompts.NOTHING_FOUND[language]
-        relevance = max(passage.relevance for passage in passages)
-        if relevance < self._settings.min_relevance:
-            return prompts.TOO_WEAK[language].format(relevance=relevance, threshold=self._settings.min_relevance)
+        relevance, threshold = max(passage.relevance for passage in passages), self.threshold(generation)
+        if relevance < threshold:
+            return prompts.TOO_WEAK[language].format(relevance=relevance, threshold=threshold)
         return None
 
     def _answer(
