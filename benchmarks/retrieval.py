@@ -53,7 +53,7 @@ from evaluate.measures import measured
 from evaluate.queries import Query
 from evaluate.retrieval import evaluate_retrieval
 from ingest.rebuild import rebuild
-from vector_db.embedder import SentenceEmbedder
+from vector_db.embedder import Embedder, open_embedder
 from vector_db.files import EMBEDDINGS
 from vector_db.library import open_knowledge_base
 from vector_db.stopwords import ENGLISH, QUESTION_WORDS_ZH
@@ -182,14 +182,14 @@ def baselines(queries: list[Query], passages: Passages, windows: Passages) -> Sc
         "BM25 jieba, stop words": jieba_without_stop_words,
     }
     scores = {name: score(queries, passages, bm25(passages, cut, queries)) for name, cut in tokenizers.items()}
-    embedder = SentenceEmbedder(EmbeddingSettings(batch_size=BATCH))
-    vectors = embedder.encode([query.text for query in queries])
+    embedder = open_embedder(EmbeddingSettings(batch_size=BATCH))
+    vectors = embedder.encode_queries([query.text for query in queries])
     for name, those in (("dense", passages), ("tutorial", windows)):
         scores[name] = score(queries, those, dense(embedded(those, embedder), vectors))
     return scores
 
 
-def embedded(passages: Passages, embedder: SentenceEmbedder) -> Vectors:
+def embedded(passages: Passages, embedder: Embedder) -> Vectors:
     """The vector of every passage, shape (n, dimension)."""
     absent = [row for row, vector in enumerate(passages.vectors) if vector is None]
     made = dict(zip(absent, embedder.encode([passages.words[row] for row in absent]), strict=True)) if absent else {}

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.settings import Settings
 from core.text import plain
@@ -12,13 +11,12 @@ from core.types import Chunk
 from ingest.previous import Previous
 from ingest.progress import Progress
 from ingest.staging import Staging
-from vector_db.embedder import SentenceEmbedder, model_folder, model_revision
+from vector_db.embedder import Embedder, Vectors, model_folder, model_revision, open_embedder
 from vector_db.manifest import EmbeddingRecord
 from vector_db.token_counter import TokenCounter
 from vector_db.writer import heading_of
 
 _SLAB = 1024  # passages embedded between two savings of the work done
-Vectors = NDArray[np.float32]
 
 
 class PassageVectors:
@@ -30,16 +28,16 @@ class PassageVectors:
         self._staging = staging
         self._progress = progress
         self._revision = model_revision(settings.embedding)
-        self._embedder: SentenceEmbedder | None = None
+        self._embedder: Embedder | None = None
         self._counter: TokenCounter | None = None
         self._dimension = 0
 
     @property
-    def embedder(self) -> SentenceEmbedder:
+    def embedder(self) -> Embedder:
         """Loaded when the first book needs it: a rebuild without changes loads no model."""
         if self._embedder is None:
             self._progress.stage("load the embedder")
-            self._embedder = SentenceEmbedder(self._settings.embedding)
+            self._embedder = open_embedder(self._settings.embedding)
         return self._embedder
 
     @property

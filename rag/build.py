@@ -6,18 +6,18 @@ from core.settings import Settings
 from rag.answer import Answerer
 from rag.retrieve import KebenRetriever, Retriever
 from rag.writers import ExtractiveWriter, ModelWriter, Writer
-from vector_db.embedder import SentenceEmbedder
+from vector_db.embedder import Embedder, open_embedder
 from vector_db.library import open_knowledge_base
 from vector_db.reader import LiveKnowledgeBase
 from vector_db.tokenizer import warm_up
 
 
-def build_embedder(settings: Settings, bases: Iterable[LiveKnowledgeBase]) -> SentenceEmbedder | None:
+def build_embedder(settings: Settings, bases: Iterable[LiveKnowledgeBase]) -> Embedder | None:
     """The embedder of the dense leg; None, and no time spent, when no book has vectors."""
-    return SentenceEmbedder(settings.embedding) if any(kb.has_vectors for kb in bases) else None
+    return open_embedder(settings.embedding) if any(kb.has_vectors for kb in bases) else None
 
 
-def build_retriever(settings: Settings, embedder: SentenceEmbedder | None) -> Retriever:
+def build_retriever(settings: Settings, embedder: Embedder | None) -> Retriever:
     """A retriever whose dictionaries are loaded."""
     warm_up()
     return Retriever(embedder, settings.retrieval, settings.embedding.max_unknown_rate)
@@ -33,7 +33,7 @@ def build_writer(settings: Settings) -> Writer:
     return ModelWriter(InternLM2Chat(folder=folder, settings=settings.llm), folder.name)
 
 
-def build_answerer(settings: Settings, embedder: SentenceEmbedder | None) -> Answerer:
+def build_answerer(settings: Settings, embedder: Embedder | None) -> Answerer:
     """Everything that answering needs, loaded."""
     return Answerer(build_retriever(settings, embedder), build_writer(settings), settings.retrieval)
 

@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 
 from core.settings import RetrievalSettings
 from core.types import Passage
-from vector_db.embedder import SentenceEmbedder
+from vector_db.embedder import Embedder
 from vector_db.lexical import LexicalIndex, index_terms
 from vector_db.reader import Generation, LiveKnowledgeBase
 from vector_db.tokenizer import tokens
@@ -52,7 +52,7 @@ def _character_weight(term: str) -> float:
 class Retriever:
     """Finds passages in one generation."""
 
-    def __init__(self, embedder: SentenceEmbedder | None, settings: RetrievalSettings, max_unknown_rate: float) -> None:
+    def __init__(self, embedder: Embedder | None, settings: RetrievalSettings, max_unknown_rate: float) -> None:
         self._embedder = embedder
         self._settings = settings
         self._max_unknown_rate = max_unknown_rate

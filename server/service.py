@@ -14,7 +14,7 @@ from core.errors import KebenError, ServerError
 from core.settings import Settings
 from rag.answer import Answerer
 from rag.build import build_answerer
-from vector_db.embedder import SentenceEmbedder
+from vector_db.embedder import open_embedder
 from vector_db.library import Library
 from vector_db.reader import LiveKnowledgeBase
 from vector_db.tokenizer import warm_up
@@ -86,7 +86,7 @@ def _load(settings: Settings) -> Service:
     # Always loaded: a generation published later may have vectors where this one has none.
     with ThreadPoolExecutor(1) as pool:
         dictionaries = pool.submit(warm_up)
-        embedder = SentenceEmbedder(settings.embedding)
+        embedder = open_embedder(settings.embedding)
         dictionaries.result()
     answerer = build_answerer(settings, embedder)
     for name in library.names():

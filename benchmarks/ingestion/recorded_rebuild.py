@@ -7,23 +7,29 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from core.settings import load_settings
+from core.settings import EmbeddingSettings, load_settings
+from ingest import vectors
 from ingest.rebuild import rebuild
-from vector_db.embedder import SentenceEmbedder, model_folder
+from vector_db.embedder import Embedder, Vectors, model_folder, open_embedder
 
 
 def main(target: Path) -> None:
     """Rebuild and write the texts."""
     texts: list[str] = []
-    encode = SentenceEmbedder.encode
 
-    def recorded(self: SentenceEmbedder, those: Sequence[str], *more: Any, **options: Any) -> Any:
-        texts.extend(those)
-        return encode(self, those, *more, **options)
+    def opened(settings: EmbeddingSettings) -> Embedder:
+        embedder = open_embedder(settings)
+        encode = embedder.encode
 
-    setattr(SentenceEmbedder, "encode", recorded)  # noqa: B010
+        def recorded(those: Sequence[str]) -> Vectors:
+            texts.extend(those)
+            return encode(those)
+
+        setattr(embedder, "encode", recorded)  # noqa: B010
+        return embedder
+
+    setattr(vectors, "open_embedder", opened)  # noqa: B010
     settings = load_settings()
     report = rebuild(settings, settings.kb)
     model = {"model": str(model_folder(settings.embedding)), "batch_size": settings.embedding.batch_size}

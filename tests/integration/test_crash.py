@@ -142,7 +142,7 @@ def test_what_was_done_before_the_kill_is_not_done_again(
         raise AssertionError(f"done again: {arguments}")
 
     monkeypatch.setattr("ingest.job.parse_in_sandbox", again)
-    monkeypatch.setattr("ingest.vectors.SentenceEmbedder", again)
+    monkeypatch.setattr("ingest.vectors.open_embedder", again)
     check_rerun(course)
     with opened(course) as generation:
         assert "Two-phase locking" in texts(generation, "two-phase locking")[0]

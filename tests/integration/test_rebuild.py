@@ -22,7 +22,7 @@ from ingest import job, split
 from ingest.rebuild import Request, fingerprint, rebuild
 from ingest.report import FileReport, RebuildReport
 from rag.retrieve import Retriever
-from vector_db.embedder import SentenceEmbedder
+from vector_db.embedder import Embedder, open_embedder
 from vector_db.files import CHUNKS, EMBEDDINGS, sha256
 from vector_db.layout import CURRENT, KnowledgeBaseFolder, knowledge_bases
 from vector_db.library import open_knowledge_base
@@ -36,8 +36,8 @@ HANDSHAKE = "How does the TCP three-way handshake work?"
 
 
 @pytest.fixture(scope="module")
-def embedder() -> SentenceEmbedder:
-    return SentenceEmbedder(EmbeddingSettings())
+def embedder() -> Embedder:
+    return open_embedder(EmbeddingSettings())
 
 
 def current(settings: Settings) -> str | None:
@@ -66,7 +66,7 @@ def opened(settings: Settings) -> Iterator[Generation]:
         live.close()
 
 
-def found(settings: Settings, question: str, embedder: SentenceEmbedder | None = None) -> list[tuple[str, str]]:
+def found(settings: Settings, question: str, embedder: Embedder | None = None) -> list[tuple[str, str]]:
     """File and text of the passages that are found, best first."""
     retriever = Retriever(embedder, RetrievalSettings(), settings.embedding.max_unknown_rate)
     with opened(settings) as generation:
@@ -148,9 +148,7 @@ def test_lists_tables_and_formulas_reach_the_passages_whole(library_settings: Se
     assert r"T = \frac{1}{n} \sum_{i=1}^{n} (C_i - A_i)" in formula
 
 
-def test_english_questions_find_their_sections_with_both_legs(
-    library_settings: Settings, embedder: SentenceEmbedder
-) -> None:
+def test_english_questions_find_their_sections_with_both_legs(library_settings: Settings, embedder: Embedder) -> None:
     for question, words in (
         ("What are the ACID properties?", "Atomicity: either all"),
         ("Why do B+-trees keep records in the leaves?", "All leaves have the same depth"),
@@ -198,7 +196,7 @@ def test_a_touched_file_with_the_same_content_is_unchanged(course: Settings, par
 # Books that change, come and go
 
 
-def test_only_the_changed_book_is_parsed_again(course: Settings, parsed: list[str], embedder: SentenceEmbedder) -> None:
+def test_only_the_changed_book_is_parsed_again(course: Settings, parsed: list[str], embedder: Embedder) -> None:
     before = manifest_of(course)
     with (course.source_dir / "databases.md").open("a", encoding="utf-8") as book:
         book.write("\n## Concurrency\n\n### Two-phase locking\n\nA growing phase is followed by a shrinking phase.\n")
@@ -213,7 +211,7 @@ def test_only_the_changed_book_is_parsed_again(course: Settings, parsed: list[st
     assert found(course, CONDITIONS, embedder)[0][0] == "os.md"
 
 
-def test_reused_vectors_stay_with_their_passages(course: Settings, embedder: SentenceEmbedder) -> None:
+def test_reused_vectors_stay_with_their_passages(course: Settings, embedder: Embedder) -> None:
     # databases.md comes before networks.html: without it all rows move.
     (course.source_dir / "databases.md").unlink()
     rebuild(course, "default")

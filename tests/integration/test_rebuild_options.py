@@ -5,20 +5,20 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from fakes import serving
 
 from core.errors import BuilderBusy, ConfigError, KnowledgeBaseMissing, NothingIndexed, StorageError, VerificationFailed
-from core.settings import PROJECT, Settings
+from core.settings import PROJECT, EmbeddingSettings, Settings
 from ingest import vectors
 from ingest.plan import plan
 from ingest.rebuild import Request, rebuild
 from ingest.report import RebuildReport
-from vector_db.embedder import SentenceEmbedder
+from vector_db.embedder import Embedder, Vectors, open_embedder
 from vector_db.files import CHUNKS, EMBEDDINGS, REPORT
 from vector_db.layout import KnowledgeBaseFolder
 from vector_db.manifest import Manifest, read_manifest
@@ -35,12 +35,18 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Texts that are embedded; they are embedded as ever."""
     texts: list[str] = []
 
-    class Watched(SentenceEmbedder):
-        def encode(self, new: list[str]) -> np.ndarray:  # type: ignore[override]
-            texts.extend(new)
-            return super().encode(new)
+    def opened(settings: EmbeddingSettings) -> Embedder:
+        embedder = open_embedder(settings)
+        encode = embedder.encode
 
-    monkeypatch.setattr(vectors, "SentenceEmbedder", Watched)
+        def watched(new: Sequence[str]) -> Vectors:
+            texts.extend(new)
+            return encode(new)
+
+        monkeypatch.setattr(embedder, "encode", watched)
+        return embedder
+
+    monkeypatch.setattr(vectors, "open_embedder", opened)
     return texts
 
 

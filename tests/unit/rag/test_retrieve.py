@@ -1,28 +1,34 @@
 """Hybrid retrieval over a real generation with the packaged embedder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from core.settings import RetrievalSettings, Settings
 from rag.retrieve import Retriever, coverage, reciprocal_rank_fusion, term_weights
-from vector_db.embedder import SentenceEmbedder
+from vector_db.embedder import Embedder, Vectors, open_embedder
 from vector_db.library import open_knowledge_base
 from vector_db.reader import Generation
 
 BEST_OF_ONE_LEG = round(1 / 61, 6)
 
 
-class RecordingEmbedder(SentenceEmbedder):
-    """The packaged embedder, which remembers what it was asked to embed."""
+class RecordingEmbedder(Embedder):
+    """The packaged embedder, which remembers what questions it was asked to embed."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings.embedding)
+        self._embedder = open_embedder(settings.embedding)
         self.questions: list[str] = []
 
-    def embed_query(self, text: str) -> list[float]:
-        self.questions.append(text)
-        return super().embed_query(text)
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        return self._embedder.encode(texts)
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        self.questions += texts
+        return self._embedder.encode_queries(texts)
+
+    def unknown_rate(self, text: str) -> float:
+        return self._embedder.unknown_rate(text)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +44,7 @@ def generation(library_settings: Settings) -> Iterator[Generation]:
     base.close()
 
 
-def retriever(embedder: SentenceEmbedder | None, **changes: float) -> Retriever:
+def retriever(embedder: Embedder | None, **changes: float) -> Retriever:
     return Retriever(embedder, RetrievalSettings(**changes), max_unknown_rate=0.1)
 
 

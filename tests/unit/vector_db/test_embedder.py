@@ -10,14 +10,15 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from core.errors import ModelError
 from core.settings import EmbeddingSettings
-from vector_db.embedder import PACKAGED, SentenceEmbedder, model_folder, model_revision
+from vector_db.embedder import PACKAGED, Embedder, model_folder, model_revision, open_embedder
+from vector_db.sentence_model import SentenceEmbedder
 
 TEXTS = ["A transaction is atomic.", "The B+-tree keeps its records in the leaves.", "Slow start doubles the window."]
 
 
 @pytest.fixture(scope="module")
-def embedder() -> SentenceEmbedder:
-    return SentenceEmbedder(EmbeddingSettings())
+def embedder() -> Embedder:
+    return open_embedder(EmbeddingSettings())
 
 
 @pytest.fixture
@@ -28,44 +29,45 @@ def model_copy(tmp_path: Path) -> Path:
     return folder
 
 
-def test_it_does_not_know_chinese_and_knows_english(embedder: SentenceEmbedder) -> None:
+def test_it_does_not_know_chinese_and_knows_english(embedder: Embedder) -> None:
     assert embedder.unknown_rate("死锁的必要条件有哪些？进程与线程的区别是什么？") > 0.5
     assert embedder.unknown_rate("Atomicity: either all operations take effect or none does.") == 0
     assert embedder.unknown_rate("") == 0
 
 
-def test_the_unknown_rate_of_a_long_book_looks_at_all_its_parts(embedder: SentenceEmbedder) -> None:
+def test_the_unknown_rate_of_a_long_book_looks_at_all_its_parts(embedder: Embedder) -> None:
     english, chinese = "A transaction is one unit of work. " * 3000, "死锁的必要条件。" * 13_000
     assert embedder.unknown_rate(english + chinese) > 0.2
     assert embedder.unknown_rate(chinese + english) > 0.2
 
 
-def test_other_forms_of_characters_are_read_as_the_ordinary_ones(embedder: SentenceEmbedder) -> None:
+def test_other_forms_of_characters_are_read_as_the_ordinary_ones(embedder: Embedder) -> None:
     odd, ordinary = embedder.encode(["An eﬃcient ＴＣＰ connection 𝑛", "An efficient TCP connection n"])
     assert odd == pytest.approx(ordinary, abs=1e-5)
     assert embedder.unknown_rate("eﬃcient ﬁle 𝑛 ＴＣＰ") == 0
 
 
-def test_vectors_have_unit_length_and_the_dimension_it_names(embedder: SentenceEmbedder) -> None:
+def test_vectors_have_unit_length_and_the_dimension_it_names(embedder: Embedder) -> None:
     vectors = embedder.encode(TEXTS)
     assert vectors.shape == (3, embedder.dimension) and vectors.dtype == np.float32
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(3), abs=1e-5)
 
 
-def test_the_same_text_has_the_same_vector_in_any_company(embedder: SentenceEmbedder) -> None:
+def test_the_same_text_has_the_same_vector_in_any_company(embedder: Embedder) -> None:
     alone = embedder.encode([TEXTS[0]])[0]
     assert np.array_equal(alone, embedder.encode([TEXTS[0]])[0])
     assert np.allclose(alone, embedder.encode(TEXTS)[0], atol=1e-5)
 
 
-def test_a_question_is_nearest_to_the_text_that_answers_it(embedder: SentenceEmbedder) -> None:
+def test_a_question_is_nearest_to_the_text_that_answers_it(embedder: Embedder) -> None:
     question = np.asarray(embedder.embed_query("Which index structure stores the data in leaf nodes?"))
     assert int(np.argmax(embedder.encode(TEXTS) @ question)) == 1
 
 
-def test_counting_unknown_tokens_does_not_disturb_a_thread_that_embeds(embedder: SentenceEmbedder) -> None:
+def test_counting_unknown_tokens_does_not_disturb_a_thread_that_embeds(embedder: Embedder) -> None:
     # A fast tokenizer keeps the truncation of its last call; another thread's text would then not be cut.
     long = "Who needs a transaction, and what for? " * 60
+    assert isinstance(embedder, SentenceEmbedder)
     embedder.encode([long])
     truncation = embedder._model.tokenizer.backend_tokenizer.truncation
     embedder.unknown_rate(long)
@@ -88,13 +90,13 @@ def test_a_static_model_without_a_transformer_does_too(tmp_path: Path, words: mo
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     module = StaticEmbedding(tokenizer, embedding_weights=np.eye(3, 8, dtype=np.float32))
     SentenceTransformer(modules=[module], device="cpu").save(str(tmp_path))
-    embedder = SentenceEmbedder(EmbeddingSettings(model=str(tmp_path)))
+    embedder = open_embedder(EmbeddingSettings(model=str(tmp_path)))
     assert embedder.dimension == 8
     assert embedder.unknown_rate("死锁 atomic") == 0 and embedder.unknown_rate("死锁 Q") == 0.5
     assert embedder.embed_query("死锁")[1] == pytest.approx(1)
 
 
-def test_it_is_a_langchain_embedder(embedder: SentenceEmbedder) -> None:
+def test_it_is_a_langchain_embedder(embedder: Embedder) -> None:
     assert isinstance(embedder, Embeddings)
     documents = embedder.embed_documents(TEXTS)
     assert len(documents) == 3
@@ -102,7 +104,7 @@ def test_it_is_a_langchain_embedder(embedder: SentenceEmbedder) -> None:
     assert embedder.embed_query(TEXTS[1]) == pytest.approx(documents[1], abs=1e-5)
 
 
-def test_it_names_the_model_and_its_revision(embedder: SentenceEmbedder) -> None:
+def test_it_names_the_model_and_its_revision(embedder: Embedder) -> None:
     assert (embedder.name, embedder.dimension) == (PACKAGED, 384)
     assert embedder.revision == model_revision(EmbeddingSettings())
 
@@ -120,7 +122,7 @@ def test_the_revision_follows_the_files_of_the_model(model_copy: Path) -> None:
 def test_a_name_that_is_no_folder_is_refused_and_named(tmp_path: Path) -> None:
     for model in ("no-such-model", str(tmp_path)):
         with pytest.raises(ModelError, match=r"modules\.json is missing") as caught:
-            SentenceEmbedder(EmbeddingSettings(model=model))
+            open_embedder(EmbeddingSettings(model=model))
         assert model in caught.value.message
         assert "KEBEN_EMBEDDING__MODEL" in caught.value.mend and PACKAGED in caught.value.mend
 
@@ -130,7 +132,7 @@ def test_damaged_weights_are_refused_and_the_folder_named(model_copy: Path, weig
     if weights is not None:
         (model_copy / "model.safetensors").write_bytes(weights)
     with pytest.raises(ModelError, match="cannot be loaded") as caught:
-        SentenceEmbedder(EmbeddingSettings(model=str(model_copy)))
+        open_embedder(EmbeddingSettings(model=str(model_copy)))
     assert str(model_copy) in caught.value.message
 
 
@@ -144,5 +146,5 @@ def test_damaged_settings_of_a_model_are_refused(model_copy: Path, name: str, co
     else:
         (model_copy / name).write_text(content, encoding="utf-8")
     with pytest.raises(ModelError) as caught:
-        SentenceEmbedder(EmbeddingSettings(model=str(model_copy)))
+        open_embedder(EmbeddingSettings(model=str(model_copy)))
     assert str(model_copy) in caught.value.message

@@ -1,0 +1,58 @@
+"""Any sentence-transformers model as an embedder. The only module that imports sentence_transformers."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import ModelError
+from core.settings import EmbeddingSettings
+from core.text import compatible
+from vector_db.embedder import Embedder, Vectors
+from vector_db.token_counter import TokenCounter
+
+
+class SentenceEmbedder(Embedder):
+    """A model of any architecture that sentence-transformers knows."""
+
+    def __init__(self, settings: EmbeddingSettings, folder: Path, revision: str) -> None:
+        """Load the model in `folder` (seconds). Raises ModelError."""
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        from safetensors import SafetensorError
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+        try:
+            self._model = SentenceTransformer(str(folder), local_files_only=True, trust_remote_code=False)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            raise ModelError(
+                f"the embedder in {folder} cannot be loaded: {error}", mend="check the model folder"
+            ) from error
+        # A tokenizer of its own, since one keeps the last call's truncation: threads that encode would lose theirs.
+        self._counter = TokenCounter(folder)
+        self._batch_size = settings.batch_size
+        self.name = settings.model
+        self.revision = revision
+        self.dimension = int(self._model.get_embedding_dimension() or 0)
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """As `Embedder.encode`."""
+        vectors = self._model.encode(
+            [compatible(text) for text in texts],
+            batch_size=self._batch_size,
+            normalize_embeddings=True,
+            show_progress_bar=False,
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """As `Embedder.encode_queries`."""
+        return self.encode(texts)
+
+    def unknown_rate(self, text: str) -> float:
+        """As `Embedder.unknown_rate`."""
+        return self._counter.unknown_rate(text)
