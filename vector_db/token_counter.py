@@ -1,14 +1,15 @@
 """Counts text in tokens of the embedder, from its tokenizer file alone: the model itself is not loaded."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
 from core.text import compatible, plain
+from vector_db.tokenizer import normalise
 
-_FILE = "tokenizer.json"
+_FILE, _FORM = "tokenizer.json", "keben.json"
 # A tokenizer may make one unknown token of a run of any length; no word of a book is longer than this.
 _LONGEST_TOKEN = 16
 # transformers writes 10^30 where a tokenizer knows no limit.
@@ -19,7 +20,9 @@ _SAMPLE_CHARACTERS = 20_000
 class TokenCounter:
     """Tokens of texts as the embedder reads them, without markup; safe to share between threads.
 
-    reads: most tokens that the embedder reads of one text, None if it reads all.
+    reads: most tokens that the embedder reads of one text, None if it reads all. form: how a text is written for
+    this model. keben.json beside it may say `"normalised": true`: it then knows words as the keyword index does, in
+    lower case and Simplified characters.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,13 +40,14 @@ class TokenCounter:
             raise ModelError(
                 f"the tokenizer of the embedder in {folder} cannot be loaded: {error}", mend="check the model folder"
             ) from error
+        self.form: Callable[[str], str] = normalise if _is_normalised(folder) else compatible
         self._unknown = _unknown_id(self._tokenizer)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
     def __call__(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text."""
-        read = [compatible(plain(text)) for text in texts]
+        read = [self.form(plain(text)) for text in texts]
         encoded = self._tokenizer.encode_batch_fast(read, add_special_tokens=False)
         return [max(len(one), len(text) // _LONGEST_TOKEN) for one, text in zip(encoded, read, strict=True)]
 
@@ -52,7 +56,7 @@ class TokenCounter:
 
         An embedder that reads nothing but unknown tokens ranks passages at random.
         """
-        ids: list[int] = self._tokenizer.encode(compatible(_sample(text)), add_special_tokens=False).ids
+        ids: list[int] = self._tokenizer.encode(self.form(_sample(text)), add_special_tokens=False).ids
         if not ids or self._unknown is None:
             return 0.0
         return sum(token == self._unknown for token in ids) / len(ids)
@@ -64,6 +68,11 @@ def _sample(text: str) -> str:
         return text
     step, width = len(text) // 10, _SAMPLE_CHARACTERS // 10
     return "\n".join(text[i * step : i * step + width] for i in range(10))
+
+
+def _is_normalised(folder: Path) -> bool:
+    form = folder / _FORM
+    return form.is_file() and bool(json.loads(form.read_text(encoding="utf-8")).get("normalised"))
 
 
 def _unknown_id(tokenizer: Any) -> int | None:
