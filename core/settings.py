@@ -108,11 +108,19 @@ class IngestSettings(_Group):
 class RetrievalSettings(_Group):
     top_k: int = Field(5, ge=1, le=50, description="Passages given to the writer.")
     candidates: int = Field(50, ge=1, le=1000, description="Passages taken from each leg before they are fused.")
-    rrf_k: int = Field(60, ge=1, le=1000, description="Constant of reciprocal rank fusion.")
-    dense_weight: float = Field(0.5, ge=0, le=10, description="Weight of the dense leg; the keyword leg has 1.")
-    min_relevance: float = Field(
-        0.38, ge=0, le=1, description="With a best passage below this relevance the question is refused."
+    min_relevance: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="With a best passage below this probability the question is refused; unset: the threshold that was "
+        "measured when the knowledge base was built.",
     )
+    reranker: str | None = Field(
+        None,
+        min_length=1,
+        description="Cross-encoder that orders the best passages anew: a local folder, or a name on the hub.",
+    )
+    rerank: int = Field(30, ge=1, le=200, description="Passages that the cross-encoder reads.")
 
 
 class LlmSettings(_Group):

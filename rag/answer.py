@@ -111,7 +111,9 @@ class Answerer:
 
     def threshold(self, generation: Generation) -> float:
         """The relevance, 0 to 1, that the best passage must reach, else the question is refused."""
-        return self._settings.min_relevance
+        calibration = generation.manifest.calibration
+        measured = calibration.threshold if calibration else 1.0
+        return measured if self._settings.min_relevance is None else self._settings.min_relevance
 
     def _reason_to_refuse(self, generation: Generation, text: str, passages: Sequence[Passage]) -> str | None:
         language = language_of(text)

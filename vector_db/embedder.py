@@ -3,6 +3,7 @@
 import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,12 @@ class Embedder(Embeddings):
     def embed_query(self, text: str) -> list[float]:
         """The embedding of one question."""
         return [float(x) for x in self.encode_queries([text])[0]]
+
+
+@cache
+def bundled_embedder() -> Embedder:
+    """The bundled model, loaded once: besides passages, it knows which words are alike."""
+    return open_embedder(EmbeddingSettings(model=BUNDLED))
 
 
 def open_embedder(settings: EmbeddingSettings) -> Embedder:

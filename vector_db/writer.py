@@ -121,6 +121,7 @@ class _Build:
     def _write_data(self) -> Vectors:
         """Chunks, vectors and keyword index; the vectors are those on disk."""
         # Imported here: a rebuild that finds nothing changed need not wait for the index libraries.
+        from vector_db.embedder import bundled_embedder
         from vector_db.lexical import StoredTerms, TermTable, write_lexical
 
         kept = [book for book in self.books if isinstance(book, KeptBook)]
@@ -135,14 +136,21 @@ class _Build:
                 if book.vectors is not None:
                     added.append((place.vector_rows, book.vectors))
                     self.fresh_rows += range(place.vector_rows.start, place.vector_rows.stop)
-        write_lexical(self.folder / LEXICAL, terms)
+        write_lexical(self.folder / LEXICAL, terms, bundled_embedder())
         return self._write_vectors(copied, added)
 
     def _add(self, book: BookContent, writer: ChunkWriter, terms: "TermTable") -> BookRows:
+        from vector_db.book_terms import book_terms
         from vector_db.lexical import index_terms
+        from vector_db.tokenizer import Words
 
         title = book.record.title
-        terms.add(index_terms(heading_of(title, chunk.heading_path), chunk.reading) for chunk in book.chunks)
+        own = book_terms(
+            (heading for chunk in book.chunks for heading in (title, *chunk.heading_path)),
+            [chunk.text for chunk in book.chunks],
+        )
+        terms.books[book.record.id], words = own, Words(own.words)
+        terms.add(index_terms(heading_of(title, chunk.heading_path), chunk.reading, words) for chunk in book.chunks)
         return writer.add(book.record.id, book.chunks, book.pages, with_vectors=book.vectors is not None)
 
     def _copy(
@@ -151,6 +159,7 @@ class _Build:
         assert stored is not None, "a kept book needs the generation that holds it"
         then, now = writer.copy(book.record.id)
         terms.copy(stored, then.rows)
+        terms.books[book.record.id] = stored.books[book.record.id]
         return then.vector_rows, now.vector_rows
 
     def _write_vectors(self, copied: list[tuple[slice, slice]], added: list[tuple[slice, Vectors]]) -> Vectors:
