@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from cli.options import Json, Kb, print_json
-from cli.scores import print_retrieval, tracked
+from cli.scores import print_refusal, print_retrieval, tracked
 
 if TYPE_CHECKING:
     from evaluate.records import Record
@@ -66,6 +66,54 @@ def retrieval(
     if report:
         files.write_text(report, markdown(result, comparison))
     _show(result, comparison, as_json, print_retrieval)
+
+
+@app.command()
+def refusal(
+    accept: Annotated[
+        Path, typer.Option("--accept", metavar="FILE", help="Questions that the books answer, JSON Lines.")
+    ],
+    reject: Annotated[
+        Path, typer.Option("--reject", metavar="FILE", help='Questions that they don\'t; "kind" is near or far.')
+    ],
+    kb: Kb = None,
+    baseline: Baseline = None,
+    save: Save = None,
+    report: Report = None,
+    as_json: Json = False,
+) -> None:
+    """How well relevance tells what to refuse.
+
+    The score of a question is the relevance of its best passage. ROC AUC and average precision, and precision, recall
+    and F1 of accepting at the served threshold, with confidence intervals. Only the threshold is measured: a question
+    that reaches it and is refused all the same, because the writer finds no sentence that answers it, counts as
+    accepted.
+    """
+    from core.settings import load_settings
+    from evaluate import files
+    from evaluate.questions import read_labelled
+    from evaluate.refusal import evaluate_refusal
+    from evaluate.refusal_compare import compare_refusals
+    from evaluate.refusal_report import refusal_markdown
+    from evaluate.refusal_results import RefusalResult
+
+    settings = load_settings()
+    files.check_outputs(save, report)
+    before = files.load(baseline, RefusalResult) if baseline else None
+    result = evaluate_refusal(
+        settings,
+        kb or settings.kb,
+        read_labelled(accept, reject),
+        accept_set=str(accept),
+        reject_set=str(reject),
+        track=lambda some: tracked(some, quiet=as_json),
+    )
+    if save:
+        files.save(result, save)
+    comparison = compare_refusals(result, before) if before else None
+    if report:
+        files.write_text(report, refusal_markdown(result, comparison))
+    _show(result, comparison, as_json, print_refusal)
 
 
 Run = TypeVar("Run", bound="Record")

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from evaluate.compare import RetrievalComparison
     from evaluate.records import Comparison, Score
+    from evaluate.refusal_results import RefusalResult, ScoredQuestion
     from evaluate.results import RetrievalResult
 
 _EVERY = 100
 _PIPED_WIDTH = 120
+_WORST = 5
 
 Item = TypeVar("Item")
 
@@ -43,6 +45,25 @@ def print_retrieval(result: "RetrievalResult", comparison: "RetrievalComparison 
     _print_missing(sum(bool(query.missing) for query in result.queries))
 
 
+def print_refusal(result: "RefusalResult", comparison: "Comparison | None") -> None:
+    """Scores, thresholds and the worst mistakes."""
+    from evaluate.decisions import MEASURES
+
+    rows = [
+        (group.name, (f"{group.accepted}/{group.accept}", f"{group.wrongly_accepted}/{group.reject}"), group.scores)
+        for group in result.groups
+    ]
+    _print_scores(("right", "wrong"), MEASURES, rows)
+    print("right, wrong: questions accepted, of those to accept and of those to refuse")
+    best = result.best_in_sample
+    print(f"\nserved threshold {result.threshold.value:g}: F1 {result.threshold.f1:.3f}")
+    print(f"best in-sample threshold {best.value:g}: F1 {best.f1:.3f}, chosen on these very questions")
+    _print_mistakes("answered that should be refused", result.wrongly_accepted)
+    _print_mistakes("refused that should be answered", result.wrongly_refused)
+    if comparison:
+        _print_changes(comparison)
+
+
 def _print_scores(
     counts: Sequence[str],
     measures: Sequence[str],
@@ -72,6 +93,13 @@ def _print_changes(comparison: "Comparison") -> None:
         moved = f"  {change.measure}: {change.before:.3f} → {change.now:.3f}"
         chance = "" if change.certain else "  (may be chance)"
         print(f"{moved}, {signed(change.difference)}{chance}" if change.before != change.now else moved)
+
+
+def _print_mistakes(title: str, questions: Sequence["ScoredQuestion"]) -> None:
+    if questions:
+        print(f"\n{title}, the worst of {len(questions)}:")
+    for one in questions[:_WORST]:
+        print(f"  {one.score:.3f}  {one.question}")
 
 
 def _print_missing(queries: int) -> None:
