@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from cli.options import Json, Kb, print_json
-from cli.scores import print_refusal, print_retrieval, tracked
+from cli.scores import print_citations, print_refusal, print_retrieval, tracked
 
 if TYPE_CHECKING:
     from evaluate.records import Record
@@ -114,6 +114,42 @@ def refusal(
     if report:
         files.write_text(report, refusal_markdown(result, comparison))
     _show(result, comparison, as_json, print_refusal)
+
+
+@app.command()
+def citations(
+    queries: QuerySet,
+    kb: Kb = None,
+    save: Save = None,
+    report: Report = None,
+    as_json: Json = False,
+) -> None:
+    """Whether answers are given, true to the books, and right.
+
+    Every question is asked as `keben ask` does it, of the model that the settings name or else of the extractive
+    writer. Looked at are the share that is answered; whether each quote stands on the cited page; whether the gold is
+    cited; and how much of a right answer the answer holds.
+    """
+    from core.settings import load_settings
+    from evaluate import files
+    from evaluate.citation_report import citations_markdown
+    from evaluate.citations import evaluate_citations
+    from evaluate.queries import read_queries
+
+    settings = load_settings()
+    files.check_outputs(save, report)
+    result = evaluate_citations(
+        settings,
+        kb or settings.kb,
+        read_queries(queries, need_gold=False),
+        query_set=str(queries),
+        track=lambda some: tracked(some, quiet=as_json),
+    )
+    if save:
+        files.save(result, save)
+    if report:
+        files.write_text(report, citations_markdown(result))
+    _show(result, None, as_json, lambda run, _: print_citations(run))
 
 
 Run = TypeVar("Run", bound="Record")

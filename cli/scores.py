@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from evaluate.citation_results import CitationsResult
     from evaluate.compare import RetrievalComparison
     from evaluate.records import Comparison, Score
     from evaluate.refusal_results import RefusalResult, ScoredQuestion
@@ -62,6 +63,15 @@ def print_refusal(result: "RefusalResult", comparison: "Comparison | None") -> N
     _print_mistakes("refused that should be answered", result.wrongly_refused)
     if comparison:
         _print_changes(comparison)
+
+
+def print_citations(result: "CitationsResult") -> None:
+    """Scores, and whether gold is missing."""
+    from evaluate.citation_results import MEASURES
+
+    rows = [(group.name, (group.questions, group.citations), group.scores) for group in result.groups]
+    _print_scores(("asked", "citations"), MEASURES, rows)
+    _print_missing(sum(bool(answer.missing) for answer in result.answers))
 
 
 def _print_scores(
