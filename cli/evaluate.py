@@ -10,6 +10,7 @@ from cli.options import Json, Kb, print_json
 from cli.scores import print_citations, print_refusal, print_retrieval, tracked
 
 if TYPE_CHECKING:
+    from evaluate.plot import Drawable
     from evaluate.records import Record
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ QuerySet = Annotated[
 Save = Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Save this run as JSON.")]
 Baseline = Annotated[Path | None, typer.Option("--baseline", metavar="FILE", help="A saved run to compare with.")]
 Report = Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write a Markdown report.")]
+Plot = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw a figure, .png or .svg.")]
 
 
 @app.command()
@@ -35,6 +37,7 @@ def retrieval(
     baseline: Baseline = None,
     save: Save = None,
     report: Report = None,
+    plot: Plot = None,
     as_json: Json = False,
 ) -> None:
     """Recall, MRR and nDCG of the passages found.
@@ -50,7 +53,7 @@ def retrieval(
     from evaluate.retrieval import evaluate_retrieval
 
     settings = load_settings()
-    files.check_outputs(save, report)
+    files.check_outputs(save, report, figure=plot)
     before = files.load(baseline, RetrievalResult) if baseline else None
     result = evaluate_retrieval(
         settings,
@@ -65,6 +68,8 @@ def retrieval(
     comparison = compare(result, before) if before else None
     if report:
         files.write_text(report, markdown(result, comparison))
+    if plot:
+        _draw(result, plot)
     _show(result, comparison, as_json, print_retrieval)
 
 
@@ -80,6 +85,7 @@ def refusal(
     baseline: Baseline = None,
     save: Save = None,
     report: Report = None,
+    plot: Plot = None,
     as_json: Json = False,
 ) -> None:
     """How well relevance tells what to refuse.
@@ -98,7 +104,7 @@ def refusal(
     from evaluate.refusal_results import RefusalResult
 
     settings = load_settings()
-    files.check_outputs(save, report)
+    files.check_outputs(save, report, figure=plot)
     before = files.load(baseline, RefusalResult) if baseline else None
     result = evaluate_refusal(
         settings,
@@ -113,6 +119,8 @@ def refusal(
     comparison = compare_refusals(result, before) if before else None
     if report:
         files.write_text(report, refusal_markdown(result, comparison))
+    if plot:
+        _draw(result, plot)
     _show(result, comparison, as_json, print_refusal)
 
 
@@ -150,6 +158,25 @@ def citations(
     if report:
         files.write_text(report, citations_markdown(result))
     _show(result, None, as_json, lambda run, _: print_citations(run))
+
+
+@app.command()
+def plot(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="What `retrieval` or `refusal` wrote with --save.")],
+    figure: Annotated[Path, typer.Argument(metavar="FIGURE", help="Where to draw it, .png or .svg.")],
+) -> None:
+    """Draw the figure of a saved run."""
+    from evaluate.files import check_outputs
+    from evaluate.plot import load_drawable
+
+    check_outputs(figure=figure)
+    _draw(load_drawable(run), figure)
+
+
+def _draw(run: "Drawable", figure: Path) -> None:
+    from evaluate.plot import draw
+
+    draw(run, figure)
 
 
 Run = TypeVar("Run", bound="Record")
