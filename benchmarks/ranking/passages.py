@@ -1,11 +1,12 @@
 """What the systems rank: Keben's own passages, or windows of fixed length."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 from core.errors import ConfigError
@@ -15,7 +16,6 @@ from evaluate.corpus import prepare_set
 from evaluate.gold import Unit
 from evaluate.queries import Query
 from ingest.rebuild import rebuild
-from vector_db.embedder import SentenceEmbedder
 from vector_db.files import EMBEDDINGS
 from vector_db.library import open_knowledge_base
 from vector_db.reader import LiveKnowledgeBase
@@ -90,8 +90,14 @@ def window_passages(books: Path) -> Passages:
     return Passages(units, [unit.text for unit in units], [None] * len(units))
 
 
-def embedded(passages: Passages, embedder: SentenceEmbedder) -> Vectors:
+def embedded(passages: Passages, embedder: Embeddings) -> Vectors:
     """The vector of every passage, shape (n, dimension); those that Keben did not make are made here."""
     absent = [row for row, vector in enumerate(passages.vectors) if vector is None]
-    made = dict(zip(absent, embedder.encode([passages.words[row] for row in absent]), strict=True)) if absent else {}
-    return np.stack([made[row] if vector is None else vector for row, vector in enumerate(passages.vectors)])
+    made = embedder.embed_documents([passages.words[row] for row in absent]) if absent else []
+    vectors = dict(enumerate(passages.vectors)) | dict(zip(absent, made, strict=True))
+    return np.asarray([vectors[row] for row in range(len(vectors))], dtype=np.float32)
+
+
+def asked(questions: Sequence[str], embedder: Embeddings) -> Vectors:
+    """The vector of every question, shape (n, dimension)."""
+    return np.asarray([embedder.embed_query(question) for question in questions], dtype=np.float32)

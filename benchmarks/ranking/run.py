@@ -11,13 +11,14 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import jieba
+from langchain_core.embeddings import Embeddings
 
 from evaluate.gold import Unit, first_ranks
 from evaluate.measures import measured
 from evaluate.queries import Query
 from evaluate.retrieval import evaluate_retrieval
 from ranking.ensemble import ensemble
-from ranking.passages import KB, Passages, embedded, index_set, keben_passages, window_passages
+from ranking.passages import KB, Passages, asked, embedded, index_set, keben_passages, window_passages
 from ranking.systems import best, bm25, dense
 from ranking.table import OURS, Scores, Values, mean
 from ranking.words import TOKENIZERS
@@ -59,21 +60,20 @@ def run_set(folder: Path, langchain: bool) -> Scores:
 
 
 def others(
-    queries: list[Query], passages: Passages, windows: Passages, embedder: SentenceEmbedder, *, langchain: bool
+    queries: list[Query], passages: Passages, windows: Passages, embedder: Embeddings, *, langchain: bool
 ) -> Scores:
     """The scores of every system but Keben."""
     questions = [query.text for query in queries]
-    asked = embedder.encode(questions)
-    vectors = embedded(passages, embedder)
+    vectors, of_questions = embedded(passages, embedder), asked(questions, embedder)
     rankings: dict[str, Iterable[list[Unit]]] = {
         name: (best(passages, scores, DEPTH) for scores in bm25(passages, cut, questions))
         for name, cut in TOKENIZERS.items()
     }
-    rankings["dense"] = (best(passages, scores, DEPTH) for scores in dense(vectors, asked))
-    of_windows = dense(embedded(windows, embedder), asked)
+    rankings["dense"] = (best(passages, scores, DEPTH) for scores in dense(vectors, of_questions))
+    of_windows = dense(embedded(windows, embedder), of_questions)
     rankings["tutorial"] = (best(windows, scores, DEPTH) for scores in of_windows)
     if langchain:
-        rankings["LangChain"] = ensemble(passages, vectors, questions, asked, DEPTH)
+        rankings["LangChain"] = ensemble(passages, vectors, questions, of_questions, DEPTH)
     return {name: score(queries, ranking) for name, ranking in rankings.items()}
 
 
