@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from core.settings import Settings
 from rag.answer import Answerer
-from rag.retrieve import KebenRetriever, Retriever
+from rag.retrieve import KebenRetriever, Reranker, Retriever
 from rag.writers import ExtractiveWriter, ModelWriter, Writer
 from vector_db.embedder import Embedder, open_embedder
 from vector_db.library import open_knowledge_base
@@ -20,7 +20,16 @@ def build_embedder(settings: Settings, bases: Iterable[LiveKnowledgeBase]) -> Em
 def build_retriever(settings: Settings, embedder: Embedder | None) -> Retriever:
     """A retriever whose dictionaries are loaded."""
     warm_up()
-    return Retriever(embedder, settings.retrieval, settings.embedding.max_unknown_rate)
+    return Retriever(embedder, settings.retrieval, settings.embedding.max_unknown_rate, build_reranker(settings))
+
+
+def build_reranker(settings: Settings) -> Reranker | None:
+    """The cross-encoder that the settings name, loaded; None without one."""
+    if settings.retrieval.reranker is None:
+        return None
+    from rag.rerank import CrossEncoderReranker
+
+    return CrossEncoderReranker(settings.retrieval.reranker)
 
 
 def build_writer(settings: Settings) -> Writer:

@@ -10,6 +10,7 @@ from langchain_core.retrievers import BaseRetriever
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
+from core.errors import REBUILD, GenerationCorrupt
 from core.settings import RetrievalSettings
 from core.types import Passage
 from rag.candidates import CandidateFinder, Candidates
@@ -68,7 +69,7 @@ class Retriever:
         """
         calibration = generation.manifest.calibration
         if calibration is None:
-            raise ValueError(f"{generation.folder} is not calibrated")
+            raise GenerationCorrupt(f"{generation.folder} says nothing of what it refuses", mend=REBUILD)
         found = self._finder.find(generation, question, calibration.cosine, books=books)
         scores = rank_scores(found.features)
         order = [int(at) for at in np.argsort(-scores, kind="stable")]

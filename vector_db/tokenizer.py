@@ -63,6 +63,14 @@ def tokens(text: str, words: Words = _NO_WORDS) -> list[str]:
     return terms
 
 
+def content_words(text: str) -> list[str]:
+    """The words of `text` in order as they stand, without question and function words."""
+    words: list[str] = []
+    for run in _RUN.findall(normalise(text)):
+        words += cut(run) if is_chinese(run) else [run]
+    return [word for word in words if word not in QUESTION_WORDS_ZH and word not in ENGLISH]
+
+
 def is_chinese(run: str) -> bool:
     """Whether a run of one script is Chinese."""
     return "\u3400" <= run[0] <= "\u9fff"

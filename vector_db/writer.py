@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from core.types import Chunk, Page
 from vector_db.chunk_store import BookRows, ChunkStore, ChunkWriter
 from vector_db.files import CHROMA, CHUNKS, EMBEDDINGS, LEXICAL, REPORT, checksums
 from vector_db.layout import IN_USE, KnowledgeBaseFolder
-from vector_db.manifest import MANIFEST, BookRecord, EmbeddingRecord, FailureRecord, Manifest, read_manifest
+from vector_db.manifest import MANIFEST, BookRecord, Calibration, EmbeddingRecord, FailureRecord, Manifest, read_manifest
 from vector_db.verify import verify_in_new_process
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # A copied vector index pays while most of it stays, and while few of its places are left from deletions.
 _LEAST_KEPT, _MOST_TOMBSTONES = 0.5, 0.25
 Vectors = NDArray[np.float32]
+# From the folder of a finished generation.
+Calibrate = Callable[[Path], Calibration]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +69,17 @@ def write_generation(
     header: GenerationHeader,
     books: Sequence[BookContent | KeptBook],
     base: Path | None = None,
+    calibrate: Calibrate | None = None,
 ) -> Manifest:
-    """Write, verify and publish; the served generation is untouched until the last step.
+    """Write, verify, calibrate and publish; the served generation is untouched until the last step.
 
-    base: folder of the generation before, from which the kept books are copied. Only while `target.building()` is
-    held. Raises VerificationFailed, or StorageError when the disk is full or cannot be written.
+    base: folder of the generation before, from which the kept books are copied. calibrate: measures what the finished
+    generation is to refuse. Only while `target.building()` is held. Raises VerificationFailed, or StorageError when the disk is full or cannot be written.
     """
     folder: Path | None = None
     try:
         folder = target.new_folder()
-        manifest = _Build(folder, target, header, books, base).run()
+        manifest = _Build(folder, target, header, books, base, calibrate).run()
         target.publish(folder)
         target.remove_old(manifest.id, manifest.parent)
     except (KebenError, OSError, sqlite3.Error) as error:
@@ -95,6 +98,7 @@ class _Build:
     header: GenerationHeader
     books: Sequence[BookContent | KeptBook]
     base: Path | None
+    calibrate: Calibrate | None
     fresh_rows: list[int] = field(default_factory=list)
     distinct: NDArray[np.intp] = field(init=False)
 
@@ -112,11 +116,21 @@ class _Build:
             manifest = self._write_manifest(vectors, tombstones)
             try:
                 verify_in_new_process(self.folder)
-                return manifest
+                return self._calibrated(manifest)
             except RecallTooLow as error:
                 too_low = error
                 shutil.rmtree(self.folder / CHROMA)
         raise too_low
+
+    def _calibrated(self, manifest: Manifest) -> Manifest:
+        if self.calibrate is None:
+            return manifest
+        manifest = manifest.model_copy(update={"calibration": self.calibrate(self.folder)})
+        self._save(manifest)
+        return manifest
+
+    def _save(self, manifest: Manifest) -> None:
+        (self.folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
 
     def _write_data(self) -> Vectors:
         """Chunks, vectors and keyword index; the vectors are those on disk."""
@@ -231,5 +245,5 @@ class _Build:
             tombstones=tombstones,
             files=checksums(self.folder),
         )
-        (self.folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+        self._save(manifest)
         return manifest

@@ -22,7 +22,7 @@ from ranking.passages import KB, Passages, asked, embedded, index_set, keben_pas
 from ranking.systems import best, bm25, dense
 from ranking.table import OURS, Scores, Values, mean
 from ranking.words import TOKENIZERS
-from vector_db.embedder import SentenceEmbedder
+from vector_db.embedder import open_embedder
 
 DEPTH = 10
 _MOST_PROCESSES = 4
@@ -51,7 +51,7 @@ def run_set(folder: Path, langchain: bool) -> Scores:
         result = evaluate_retrieval(indexed.settings, KB, queries, query_set=folder.name, top_k=DEPTH)
         passages, windows = keben_passages(indexed), window_passages(indexed.books)
         say(f"{folder.name}: {len(queries)} queries, {len(passages.units)} passages, {len(windows.units)} windows")
-        embedder = SentenceEmbedder(indexed.settings.embedding)
+        embedder = open_embedder(indexed.settings.embedding)
         scores = others(queries, passages, windows, embedder, langchain=langchain)
     scores[OURS] = {name: [query.values[name] for query in result.queries] for name in result.measures}
     found = ", ".join(f"{name} {mean(values['mrr@10']):.3f}" for name, values in scores.items())

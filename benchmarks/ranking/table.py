@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.measures import LEVEL, RESAMPLES, SEED, Interval
+from evaluate.intervals import LEVEL, RESAMPLES, SEED, Interval
 from ranking.sets import is_crossing
 
 OURS, KEYWORDS = "Keben", "BM25 jieba"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluate.measures import LEVEL, RESAMPLES, SEED, Interval
+from evaluate.intervals import LEVEL, RESAMPLES, SEED, Interval
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from core.errors import ConfigError
 from rag.answer import Answerer
 from rag.build import build_answerer
 from refusing.measures import Array
-from vector_db.embedder import SentenceEmbedder
+from vector_db.embedder import open_embedder
 from vector_db.reader import LiveKnowledgeBase
 
 OURS = "Keben"
@@ -54,7 +54,7 @@ def foreign_questions(path: Path, language: str) -> list[Foreign]:
 
 def scored(indexed: Indexed, questions: Sequence[str]) -> Scored:
     """The scores of every system for every question."""
-    embedder = SentenceEmbedder(indexed.settings.embedding)
+    embedder = open_embedder(indexed.settings.embedding)
     with indexed.opened() as base, base.generation() as generation:
         answerer = build_answerer(indexed.settings, embedder)
         ours = [relevance(answerer, base, question) for question in questions]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ranking.table import markdown
 
-from evaluate.measures import Interval
+from evaluate.intervals import Interval
 from refusing.measures import Array, auc, best_threshold, f1, interval
 from refusing.scores import OURS, Foreign, Scored
 

@@ -3,7 +3,7 @@
 import pytest
 from ranking.table import MEASURES, OURS, Scores, compared, stratified, tables
 
-from evaluate.measures import bootstrap
+from evaluate.intervals import bootstrap
 
 
 def scores(**systems: list[float]) -> Scores:
