@@ -16,7 +16,15 @@ from core.types import Chunk, Page
 from vector_db.chunk_store import BookRows, ChunkStore, ChunkWriter
 from vector_db.files import CHROMA, CHUNKS, EMBEDDINGS, LEXICAL, REPORT, checksums
 from vector_db.layout import IN_USE, KnowledgeBaseFolder
-from vector_db.manifest import MANIFEST, BookRecord, Calibration, EmbeddingRecord, FailureRecord, Manifest, read_manifest
+from vector_db.manifest import (
+    MANIFEST,
+    BookRecord,
+    Calibration,
+    EmbeddingRecord,
+    FailureRecord,
+    Manifest,
+    read_manifest,
+)
 from vector_db.verify import verify_in_new_process
 
 if TYPE_CHECKING:
