@@ -37,17 +37,28 @@ Asked = Annotated[str, typer.Argument(metavar="QUESTION", help="The question, in
 
 
 @app.command()
-def ask(question: Asked, kb: Kb = None, top_k: TopK = None, as_json: Json = False) -> None:
+def ask(
+    question: Asked,
+    after: Annotated[
+        list[str] | None,
+        typer.Option("--after", metavar="QUESTION", help="A question asked before this one; may be given again."),
+    ] = None,
+    kb: Kb = None,
+    top_k: TopK = None,
+    as_json: Json = False,
+) -> None:
     """Answer a question from the textbooks, with citations."""
     from cli.report import print_answer
+    from core.types import Turn
     from rag.answer import Question
     from rag.build import build_answerer, build_embedder
     from server.schemas import AnswerBody
     from vector_db.library import open_knowledge_base
 
     settings = _settings()
+    asked = Question(question, top_k, tuple(Turn("user", before) for before in after or ()))
     with closing(open_knowledge_base(settings, kb or settings.kb)) as base:
-        answer = build_answerer(settings, build_embedder(settings, [base])).ask(base, Question(question, top_k))
+        answer = build_answerer(settings, build_embedder(settings, [base])).ask(base, asked)
     if as_json:
         print_json(AnswerBody.of(answer).model_dump())
     else:

@@ -7,8 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from core.text import language_of
 from core.types import Answer, Citation, Passage
 from ingest.report import FileReport, RebuildReport
+from rag import prompts
 from vector_db.manifest import Manifest
 
 # Where nobody looks at a terminal there is no width to keep to; 80 columns would break the tables.
@@ -55,6 +57,8 @@ def _recognised(file: FileReport) -> str:
 
 def print_answer(answer: Answer) -> None:
     """The answer, then its citations."""
+    if answer.search_query:
+        _OUT.print(Text(f"{prompts.UNDERSTOOD[language_of(answer.answer)]}{answer.search_query}\n"))
     _OUT.print(Text(answer.answer))
     if answer.reason:
         _OUT.print(Text(answer.reason))

@@ -185,7 +185,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What `/ask` gives back. A refusal is a value: `refused` with a `reason`."""
+    """What `/ask` gives back. A refusal is a value: `refused` with a `reason`.
+
+    search_query: the question as it was searched for, where the conversation had to complete it; else None.
+    """
 
     answer: str
     citations: tuple[Citation, ...]
@@ -195,6 +198,7 @@ class Answer:
     kb: str
     generation: str
     timings_ms: dict[str, float] = field(default_factory=dict)
+    search_query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """The ask flow: retrieve, decide, write, check."""
 
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,14 +9,10 @@ from core.settings import RetrievalSettings
 from core.text import language_of
 from core.types import Answer, Citation, GenerationOptions, Passage, Turn
 from rag import prompts
+from rag.conversation import Rewriter
 from rag.retrieve import Retriever, term_weights
 from rag.writers import Draft, Task, Writer
 from vector_db.reader import Generation, LiveKnowledgeBase
-
-_REFERS_BACK = re.compile(
-    r"^(?:那么?|它们?|其|这个?|该|上述|前者|后者|and |what about|how about|it |its |they |their |that )", re.I
-)
-_PRONOUN = re.compile(r"它们?的?|前者|后者|上述|\b(?:it|its|they|them|their)\b", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +27,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """First event: the passages, best first."""
+    """First event: the passages, best first. search_query: as in `Answer`."""
 
     passages: tuple[Passage, ...]
+    search_query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +50,13 @@ class Done:
 Event = Retrieved | Piece | Done
 
 
-def search_query(question: str, history: Sequence[Turn]) -> str:
-    """What to search for: a question that refers back carries the question before it."""
-    asked = [turn.content for turn in history if turn.role == "user"]
-    refers = _REFERS_BACK.search(question.strip()) or _PRONOUN.search(question)
-    return f"{asked[-1]} {question}" if asked and refers else question
-
-
 class Answerer:
     """Answers questions from one knowledge base at a time; safe to share between threads."""
 
-    def __init__(self, retriever: Retriever, writer: Writer, settings: RetrievalSettings) -> None:
+    def __init__(self, retriever: Retriever, writer: Writer, rewriter: Rewriter, settings: RetrievalSettings) -> None:
         self._retriever = retriever
         self._writer = writer
+        self._rewriter = rewriter
         self._settings = settings
 
     def search(self, kb: LiveKnowledgeBase, text: str, top_k: int | None = None) -> list[Passage]:
@@ -90,10 +80,13 @@ class Answerer:
     def _events(self, kb: LiveKnowledgeBase, text: str, question: Question) -> Iterator[Event]:
         with kb.generation() as generation:
             clock = _Clock()
-            query = search_query(text, question.history)
+            query = self._rewriter.rewrite(text, question.history)
+            rewritten = None if query == text else query
+            if rewritten is not None:
+                clock.lap("rewrite")
             passages = self._retriever.search(generation, query, question.top_k or self._settings.top_k)
             clock.lap("retrieve")
-            yield Retrieved(tuple(passages))
+            yield Retrieved(tuple(passages), rewritten)
             reason = self._reason_to_refuse(generation, text, passages)
             draft = Draft("", ())
             if reason is None:
@@ -107,7 +100,8 @@ class Answerer:
                 clock.lap("write")
                 reason = None if draft.text else prompts.NO_SENTENCE[language_of(text)]
             draft = replace(draft, citations=tuple(c for c in draft.citations if _is_true(c, generation)))
-            yield Done(self._answer(kb, generation, text, draft, reason, clock))
+            answer = self._answer(kb, generation, text, draft, reason, clock)
+            yield Done(replace(answer, search_query=rewritten))
 
     def threshold(self, generation: Generation) -> float:
         """The relevance, 0 to 1, that the best passage must reach, else the question is refused."""

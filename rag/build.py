@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from core.settings import Settings
 from rag.answer import Answerer
+from rag.conversation import ModelRewriter, Rewriter, TermRewriter
 from rag.retrieve import KebenRetriever, Retriever
 from rag.writers import ExtractiveWriter, ModelWriter, Writer
 from vector_db.embedder import SentenceEmbedder
@@ -23,19 +24,21 @@ def build_retriever(settings: Settings, embedder: SentenceEmbedder | None) -> Re
     return Retriever(embedder, settings.retrieval, settings.embedding.max_unknown_rate)
 
 
-def build_writer(settings: Settings) -> Writer:
-    """The extractive writer, or the language model that the settings name."""
+def build_writing(settings: Settings) -> tuple[Writer, Rewriter]:
+    """The extractive writer, or the language model that the settings name; and who completes follow-up questions."""
     folder = settings.llm.model
     if folder is None:
-        return ExtractiveWriter()
+        return ExtractiveWriter(), TermRewriter()
     from rag.llm import InternLM2Chat
 
-    return ModelWriter(InternLM2Chat(folder=folder, settings=settings.llm), folder.name)
+    chat = InternLM2Chat(folder=folder, settings=settings.llm)
+    return ModelWriter(chat, folder.name), ModelRewriter(chat)
 
 
 def build_answerer(settings: Settings, embedder: SentenceEmbedder | None) -> Answerer:
     """Everything that answering needs, loaded."""
-    return Answerer(build_retriever(settings, embedder), build_writer(settings), settings.retrieval)
+    writer, rewriter = build_writing(settings)
+    return Answerer(build_retriever(settings, embedder), writer, rewriter, settings.retrieval)
 
 
 def langchain_retriever(settings: Settings, kb: str, top_k: int | None = None) -> KebenRetriever:

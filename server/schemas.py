@@ -1,7 +1,7 @@
 """Request and response bodies: the wire form, apart from the domain's own types."""
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +11,10 @@ from rag.answer import Question
 from vector_db.manifest import Manifest
 
 _EXAMPLE = "死锁的四个必要条件是什么？"
+SEARCH_QUERY: Any = Field(
+    description="The question as it was searched for, where the conversation had to complete it; else null.",
+    examples=["死锁的必要条件有哪些？"],
+)
 KnowledgeBaseName = Annotated[str, Field(pattern=KB_NAME, examples=["default"])]
 
 
@@ -52,7 +56,11 @@ class SearchRequest(_Body):
 class AskRequest(SearchRequest):
     """A question for an answer with citations."""
 
-    history: list[TurnBody] = Field(default_factory=list, max_length=100)
+    history: list[TurnBody] = Field(
+        default_factory=list,
+        max_length=100,
+        description="The conversation so far, oldest message first; a question that needs it is completed from it.",
+    )
     stream: bool = Field(False, description="Answer with server-sent events: retrieval, token, done.")
     options: OptionsBody = Field(default_factory=OptionsBody)
 
@@ -93,6 +101,7 @@ class AnswerBody(_Body):
     kb: str = Field(examples=["default"])
     generation: str = Field(description="The generation that answered.", examples=["20261123T064701965347Z-77cbcc"])
     timings_ms: dict[str, float] = Field(examples=[{"retrieve": 8.1, "write": 3.2, "total": 11.4}])
+    search_query: str | None = SEARCH_QUERY
 
     @classmethod
     def of(cls, answer: Answer) -> "AnswerBody":
@@ -145,6 +154,12 @@ class SearchResponse(_Body):
     def of(cls, passages: Iterable[Passage]) -> "SearchResponse":
         """The wire form of retrieved passages."""
         return cls(passages=[PassageBody.of(passage) for passage in passages])
+
+
+class RetrievalBody(SearchResponse):
+    """The first event of a stream: the passages that the answer is written from."""
+
+    search_query: str | None = SEARCH_QUERY
 
 
 class BookBody(_Body):

@@ -73,10 +73,16 @@ def test_ask_prints_json(keben: Keben, library_settings: Settings) -> None:
     assert "循环等待条件" in done.out and "\\u" not in done.out
     answer = done.json()
     assert set(answer) == {
-        "answer", "citations", "refused", "reason", "model", "kb", "generation", "timings_ms"
+        "answer", "citations", "refused", "reason", "model", "kb", "generation", "timings_ms", "search_query"
     }  # fmt: skip
     assert answer["citations"][0]["heading_path"] == ["死锁", "死锁的必要条件"]
     assert answer["refused"] is False
+
+
+def test_ask_completes_a_question_from_those_before_it(keben: Keben, library_settings: Settings) -> None:
+    done = keben("ask", "那它的必要条件有哪些？", "--after", "什么是死锁？", data=library_settings.data_dir)
+    assert done.code == 0
+    assert done.out.startswith("理解为：死锁的必要条件有哪些？\n") and "循环等待条件" in done.out
 
 
 def test_a_refusal_says_why_and_is_no_failure(keben: Keben, library_settings: Settings) -> None:

@@ -14,7 +14,7 @@ from server.app import create_app
 from server.service import Startup
 from vector_db.library import open_knowledge_base
 
-ANSWER = {"answer", "citations", "refused", "reason", "model", "kb", "generation", "timings_ms"}
+ANSWER = {"answer", "citations", "refused", "reason", "model", "kb", "generation", "timings_ms", "search_query"}
 CITATION = {"id", "book", "source", "heading_path", "page", "page_label", "quote", "start", "end", "score"}
 PASSAGE = {"book", "source", "heading_path", "page", "page_label", "text", "score", "start", "end"}
 QUESTIONS = (
@@ -111,7 +111,24 @@ def test_a_refusal_is_an_answer(client: TestClient) -> None:
 
 def test_history_carries_the_topic(client: TestClient) -> None:
     history = [{"role": "user", "content": "什么是死锁？"}, {"role": "assistant", "content": "互相等待。"}]
-    assert "循环等待条件" in ask(client, "那它的必要条件有哪些？", history=history)["answer"]
+    body = ask(client, "那它的必要条件有哪些？", history=history)
+    assert "循环等待条件" in body["answer"]
+    assert body["search_query"] == "死锁的必要条件有哪些？"
+    assert ask(client, "什么是进程？", history=history)["search_query"] is None
+
+
+def test_history_carries_the_topic_in_english(client: TestClient) -> None:
+    history = [{"role": "user", "content": "What is a transaction?"}, {"role": "assistant", "content": "A unit."}]
+    body = ask(client, "And its four properties?", history=history)
+    assert body["search_query"] == "a transaction's four properties?"
+    assert "Atomicity" in body["answer"]
+
+
+def test_a_stream_tells_how_a_follow_up_was_understood(client: TestClient) -> None:
+    history = [{"role": "user", "content": "什么是死锁？"}]
+    body = {"question": "那它的必要条件有哪些？", "history": history, "stream": True}
+    events = events_of(client.post("/ask", json=body))
+    assert events[0][1]["search_query"] == events[-1][1]["search_query"] == "死锁的必要条件有哪些？"
 
 
 def test_options_for_a_language_model_are_taken(client: TestClient) -> None:
@@ -128,7 +145,7 @@ def test_a_stream_tells_the_passages_then_the_text_then_the_answer(client: TestC
     names = [name for name, _ in events]
     assert names == ["retrieval", *["token"] * (len(names) - 2), "done"] and len(names) > 2
     passages, *tokens, done = (data for _, data in events)
-    assert set(passages) == {"passages"} and len(passages["passages"]) == 4
+    assert set(passages) == {"passages", "search_query"} and len(passages["passages"]) == 4
     assert all(set(passage) == PASSAGE for passage in passages["passages"])
     assert all(set(token) == {"text"} for token in tokens)
     assert "".join(token["text"] for token in tokens) == done["answer"] != ""
