@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, replace
 from core.errors import ConfigError
 from core.settings import RetrievalSettings
 from core.text import language_of
-from core.types import Answer, Citation, GenerationOptions, Passage, Turn
+from core.types import Answer, Citation, GenerationOptions, Passage, Scope, Turn
 from rag import prompts
 from rag.conversation import Rewriter
 from rag.retrieve import Retriever, term_weights
+from rag.scope import books_of
 from rag.writers import Draft, Task, Writer
 from vector_db.reader import Generation, LiveKnowledgeBase
+
+_CLOSEST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,7 @@ class Question:
     top_k: int | None = None
     history: tuple[Turn, ...] = ()
     options: GenerationOptions = field(default_factory=GenerationOptions)
+    scope: Scope = field(default_factory=Scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,16 @@ class Answerer:
         self._rewriter = rewriter
         self._settings = settings
 
-    def search(self, kb: LiveKnowledgeBase, text: str, top_k: int | None = None) -> list[Passage]:
-        """The best passages for `text`, best first. Raises ConfigError for a blank question."""
+    def search(
+        self, kb: LiveKnowledgeBase, text: str, top_k: int | None = None, scope: Scope | None = None
+    ) -> list[Passage]:
+        """The best passages for `text`, best first.
+
+        Raises ConfigError for a blank question, and for a book or a subject that the knowledge base does not have.
+        """
         with kb.generation() as generation:
-            return self._retriever.search(generation, _checked(text), top_k or self._settings.top_k)
+            books = books_of(scope or Scope(), generation.books.values())
+            return self._retriever.search(generation, _checked(text), top_k or self._settings.top_k, books)
 
     def ask(self, kb: LiveKnowledgeBase, question: Question) -> Answer:
         """The answer to `question`; a refusal is an answer too."""
@@ -73,8 +83,10 @@ class Answerer:
     def stream(self, kb: LiveKnowledgeBase, question: Question) -> Iterator[Event]:
         """Retrieved, then pieces of text, then Done. One generation serves from first to last.
 
-        Raises ConfigError for a blank question at once, not with the first event.
+        Raises ConfigError for a blank question, or a scope without books, at once, not with the first event.
         """
+        with kb.generation() as generation:
+            books_of(question.scope, generation.books.values())
         return self._events(kb, _checked(question.text), question)
 
     def _events(self, kb: LiveKnowledgeBase, text: str, question: Question) -> Iterator[Event]:
@@ -84,7 +96,8 @@ class Answerer:
             rewritten = None if query == text else query
             if rewritten is not None:
                 clock.lap("rewrite")
-            passages = self._retriever.search(generation, query, question.top_k or self._settings.top_k)
+            books = books_of(question.scope, generation.books.values())
+            passages = self._retriever.search(generation, query, question.top_k or self._settings.top_k, books)
             clock.lap("retrieve")
             yield Retrieved(tuple(passages), rewritten)
             reason = self._reason_to_refuse(generation, text, passages)
@@ -101,7 +114,7 @@ class Answerer:
                 reason = None if draft.text else prompts.NO_SENTENCE[language_of(text)]
             draft = replace(draft, citations=tuple(c for c in draft.citations if _is_true(c, generation)))
             answer = self._answer(kb, generation, text, draft, reason, clock)
-            yield Done(replace(answer, search_query=rewritten))
+            yield Done(replace(answer, search_query=rewritten, closest=_closest(passages) if reason else ()))
 
     def threshold(self, generation: Generation) -> float:
         """The relevance, 0 to 1, that the best passage must reach, else the question is refused."""
@@ -136,6 +149,10 @@ class Answerer:
             generation=generation.manifest.id,
             timings_ms=clock.timings(),
         )
+
+
+def _closest(passages: Sequence[Passage]) -> tuple[Passage, ...]:
+    return tuple(sorted(passages, key=lambda passage: -passage.relevance)[:_CLOSEST])
 
 
 def _checked(text: str) -> str:

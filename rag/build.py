@@ -1,6 +1,6 @@
 """The composition root: the one place where settings become objects that work together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from core.settings import Settings
 from rag.answer import Answerer
@@ -41,8 +41,16 @@ def build_answerer(settings: Settings, embedder: SentenceEmbedder | None) -> Ans
     return Answerer(build_retriever(settings, embedder), writer, rewriter, settings.retrieval)
 
 
-def langchain_retriever(settings: Settings, kb: str, top_k: int | None = None) -> KebenRetriever:
-    """A knowledge base for LangChain chains of your own."""
+def langchain_retriever(
+    settings: Settings, kb: str, top_k: int | None = None, books: Sequence[str] = (), subjects: Sequence[str] = ()
+) -> KebenRetriever:
+    """A knowledge base, or the books of it that `books` and `subjects` name, for LangChain chains of your own."""
     base = open_knowledge_base(settings, kb)
     retriever = build_retriever(settings, build_embedder(settings, [base]))
-    return KebenRetriever(knowledge_base=base, retriever=retriever, top_k=top_k or settings.retrieval.top_k)
+    return KebenRetriever(
+        knowledge_base=base,
+        retriever=retriever,
+        top_k=top_k or settings.retrieval.top_k,
+        books=tuple(books),
+        subjects=tuple(subjects),
+    )

@@ -23,6 +23,8 @@ NO_SENTENCE: dict[Language, str] = {
 }
 # Before a follow-up question as it was searched for.
 UNDERSTOOD: dict[Language, str] = {"zh": "理解为：", "en": "Understood as: "}
+# Before the passages nearest to a question that was refused.
+CLOSEST: dict[Language, str] = {"zh": "你可以看看：", "en": "You may look at:"}
 
 SYSTEM: dict[Language, str] = {
     "zh": (

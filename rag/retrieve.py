@@ -10,7 +10,9 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict
 
 from core.settings import RetrievalSettings
-from core.types import Passage
+from core.types import Passage, Scope
+from rag.scope import books_of
+from rag.shelf import Shelf, Shelves
 from vector_db.embedder import SentenceEmbedder
 from vector_db.lexical import LexicalIndex, index_terms
 from vector_db.reader import Generation, LiveKnowledgeBase
@@ -56,11 +58,15 @@ class Retriever:
         self._embedder = embedder
         self._settings = settings
         self._max_unknown_rate = max_unknown_rate
+        self._shelves = Shelves()
 
-    def search(self, generation: Generation, question: str, top_k: int) -> list[Passage]:
-        """The `top_k` best passages, best first; none when no leg finds anything."""
-        keyword = self._keyword_leg(generation, question)
-        cosines = self._dense_leg(generation, question)
+    def search(
+        self, generation: Generation, question: str, top_k: int, books: frozenset[str] | None = None
+    ) -> list[Passage]:
+        """The `top_k` best passages, best first; none when no leg finds anything. books: ids of those to search."""
+        shelf = None if books is None else self._shelves.of(generation, books)
+        keyword = self._keyword_leg(generation, question, shelf)
+        cosines = self._dense_leg(generation, question, shelf)
         legs = [(1.0, keyword), (self._settings.dense_weight, list(cosines))]
         fused = reciprocal_rank_fusion(legs, self._settings.rrf_k)
         best = sorted(fused, key=lambda id_: (-fused[id_], generation.row_of[id_]))[:top_k]
@@ -73,20 +79,24 @@ class Retriever:
             passages.append(Passage(chunk, book, round(fused[chunk.id], 6), round(relevance, 4)))
         return passages
 
-    def _keyword_leg(self, generation: Generation, question: str) -> list[str]:
+    def _keyword_leg(self, generation: Generation, question: str, shelf: Shelf | None) -> list[str]:
         scores = generation.lexical.scores(tokens(question))
+        if shelf is not None:
+            scores = np.where(shelf.mask, scores, np.float32(0))
         count = min(self._settings.candidates, len(scores))
         rows = np.argpartition(-scores, count - 1)[:count] if count else np.zeros(0, dtype=int)
         ranked = sorted((row for row in rows if scores[row] > 0), key=lambda row: (-scores[row], row))
         return [generation.ids[row] for row in ranked]
 
-    def _dense_leg(self, generation: Generation, question: str) -> dict[str, float]:
+    def _dense_leg(self, generation: Generation, question: str, shelf: Shelf | None) -> dict[str, float]:
         """Cosines by chunk id, best first; empty when the embedder cannot read the question."""
         if self._embedder is None or not generation.manifest.vectors:
             return {}
         if self._embedder.unknown_rate(question) > self._max_unknown_rate:
             return {}
         vector = self._embedder.embed_query(question)
+        if shelf is not None:
+            return shelf.nearest(vector, self._settings.candidates)
         return dict(generation.dense.nearest(vector, self._settings.candidates))
 
 
@@ -101,17 +111,20 @@ def _relevance(covered: float, cosine: float | None) -> float:
 
 
 class KebenRetriever(BaseRetriever):
-    """A knowledge base as a LangChain retriever, for chains of your own."""
+    """A knowledge base as a LangChain retriever, for chains of your own. books, subjects: as in `Scope`."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     knowledge_base: LiveKnowledgeBase
     retriever: Retriever
     top_k: int
+    books: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
         with self.knowledge_base.generation() as generation:
-            return [_document(passage) for passage in self.retriever.search(generation, query, self.top_k)]
+            books = books_of(Scope(self.books, self.subjects), generation.books.values())
+            return [_document(passage) for passage in self.retriever.search(generation, query, self.top_k, books)]
 
 
 def _document(passage: Passage) -> Document:

@@ -56,7 +56,7 @@ def ask(body: AskRequest, service: ServiceDep, accept: Annotated[str, Header()] 
 @router.post("/search", responses=_PROBLEMS, summary="Find passages")
 def search(body: SearchRequest, service: ServiceDep) -> SearchResponse:
     """The best passages for a question, without an answer."""
-    passages = service.answerer.search(service.knowledge_base(body.kb), body.question, body.top_k)
+    passages = service.answerer.search(service.knowledge_base(body.kb), body.question, body.top_k, body.scope())
     return SearchResponse.of(passages)
 
 

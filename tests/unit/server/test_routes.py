@@ -14,9 +14,20 @@ from server.app import create_app
 from server.service import Startup
 from vector_db.library import open_knowledge_base
 
-ANSWER = {"answer", "citations", "refused", "reason", "model", "kb", "generation", "timings_ms", "search_query"}
+ANSWER = {
+    "answer",
+    "citations",
+    "refused",
+    "reason",
+    "model",
+    "kb",
+    "generation",
+    "timings_ms",
+    "search_query",
+    "closest",
+}
 CITATION = {"id", "book", "source", "heading_path", "page", "page_label", "quote", "start", "end", "score"}
-PASSAGE = {"book", "source", "heading_path", "page", "page_label", "text", "score", "start", "end"}
+PASSAGE = {"book", "source", "heading_path", "page", "page_label", "text", "score", "relevance", "start", "end"}
 QUESTIONS = (
     "什么是进程？",
     "线程是什么？",
@@ -107,6 +118,50 @@ def test_a_refusal_is_an_answer(client: TestClient) -> None:
     assert set(body) == ANSWER
     assert body["refused"] is True and body["citations"] == []
     assert "不知道" in body["answer"] and body["reason"]
+
+
+def test_a_weak_refusal_shows_the_closest_passages(client: TestClient) -> None:
+    body = ask(client, "银行家信用卡透支利率怎么算？")
+    assert body["refused"] is True
+    assert 0 < len(body["closest"]) <= 3
+    assert all(set(passage) == PASSAGE for passage in body["closest"])
+    relevances = [passage["relevance"] for passage in body["closest"]]
+    assert relevances == sorted(relevances, reverse=True)
+    assert f"{relevances[0]:.2f}" in body["reason"]
+    assert ask(client, "什么是死锁？")["closest"] == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "sources"),
+    [
+        ({"books": ["databases.md"]}, {"databases.md"}),
+        ({"books": ["computer NETWORKS", "os.md"]}, {"networks.html", "os.md"}),
+        ({"books": []}, {"databases.md", "networks.html", "os.md"}),
+    ],
+)
+def test_a_question_may_be_bound_to_books(client: TestClient, scope: dict[str, Any], sources: set[str]) -> None:
+    question = {"question": "transaction 进程 SYN handshake commit", "top_k": 50, **scope}
+    found = client.post("/search", json=question).json()["passages"]
+    assert {passage["source"] for passage in found} == sources
+    cited = ask(client, "What is a transaction?", **scope)["citations"]
+    assert {citation["source"] for citation in cited} <= sources
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("bound", [{"books": ["os.md", "physics.md"]}, {"subjects": ["physics.md"]}])
+def test_a_name_that_no_book_has_is_a_problem(client: TestClient, bound: dict[str, Any], stream: bool) -> None:
+    response = client.post("/ask", json={"question": "什么是死锁？", "stream": stream, **bound})
+    assert response.status_code == 422
+    problem = problem_of(response)
+    assert "'physics.md'" in problem["detail"]
+    assert ("操作系统 (os.md)" in problem["mend"]) is ("books" in bound)
+
+
+def test_a_body_of_another_type_is_told_which_one_to_send(client: TestClient) -> None:
+    for headers in ({}, {"content-type": "application/x-www-form-urlencoded"}):
+        response = client.post("/ask", content=b'{"question": "x"}', headers=headers)
+        assert response.status_code == 422
+        assert problem_of(response)["mend"] == "send Content-Type: application/json"
 
 
 def test_history_carries_the_topic(client: TestClient) -> None:
