@@ -31,7 +31,8 @@ _ASKS = re.compile(
 _POSSESSIVE = frozenset({"其", "its", "their", "his"})
 _FORMER, _LATTER = frozenset({"前者", "the former"}), frozenset({"后者", "the latter"})
 _STARTS_A_PREDICATE = re.compile(
-    r"^(?:有|是|怎|如何|分|为|能|会|可以|包|应|该|在|由|和|与|做|用|需|要|属|适|什么时候)|^(?:is|are|was|were|do|does|can|could|has|have|had|will|would)\b",
+    r"^(?:有|是|怎|如何|分|为|能|会|可以|包|应|该|在|由|和|与|做|用|需|要|属|适|举|给|请|再|说|什么时候)"
+    r"|^(?:is|are|was|were|do|does|can|could|has|have|had|will|would)\b",
     re.I,
 )
 _BEFORE_A_NOUN = re.compile(r"这[两几三四]?[个种些项类条步次]?|该|此|this|these|those|such an?", re.I)
@@ -39,22 +40,23 @@ _WHAT_ARE_THE = re.compile(
     r"^(?:what\s+(?:is|are|was|were)|the|any)\s+[\w\s-]+$|\b(?:an?|some|another|more)\s+examples?$", re.I
 )
 _ITEM = re.compile(
-    r"^\s*(?:[（(]?(?P<number>\d{1,2})[.、)）]|(?P<circled>[①-⑳]))\s*(?P<name>[^：:。；;\n(（]{1,40})", re.M
+    r"^[ \t]*(?:[（(]?(?P<number>\d{1,2})[.、)）]|(?P<circled>[①-⑳])|[-*•])[ \t]*"
+    r"(?P<name>[^：:。；;\n(（]{1,40}?)(?:[：:。；;\n(（\[]|[,，]?\s+(?:means?|is|are|refers?)\b|是指?|指的?是|$)",
+    re.M,
+)
+_NUMBER = re.compile(
+    r"[一二三四五六七八九十]+|\d+|first|second|third|fourth|fifth|sixth|seventh|one|two|three|four|five", re.I
 )
 _NUMBERS = {
     word: number
     for words in (
         "一 二 三 四 五 六 七 八 九 十",
         "first second third fourth fifth sixth seventh",
-        "one two three four five six seven",
+        "one two three four five",
         "1 2 3 4 5 6 7 8 9 10",
-        "1st 2nd 3rd 4th 5th 6th 7th",
     )
     for number, word in enumerate(words.split(), 1)
 }
-_NUMBER = re.compile(
-    "|".join(sorted((rf"\b{w}\b" if w.isascii() else w for w in _NUMBERS), key=len, reverse=True)), re.I
-)
 
 
 class Rewriter(Protocol):
@@ -69,11 +71,13 @@ class TermRewriter:
 
     def rewrite(self, question: str, history: Sequence[Turn]) -> str:
         """Pronouns are replaced by the topic; where there are none, the topic is put beside the question."""
+        if len(question) > _LONGEST:
+            return question
         standing: _Standing | None = None
         said = ""
         for turn in history:
             if turn.role == "user":
-                standing = _stand(turn.content, standing, said)
+                standing = _stand(turn.content[:_LONGEST], standing, said)
             else:
                 said = turn.content
         found = _stand(question, standing, said)
@@ -109,7 +113,7 @@ def checked(reply: str, question: str, history: Sequence[Turn]) -> str | None:
         return None
     if not _ASKS.search(line):
         return None
-    said = set(own_terms(" ".join((question, *(turn.content for turn in history)))))
+    said = set(own_terms(" ".join((question, *(turn.content for turn in history[-_TURNS:])))))
     terms = own_terms(line)
     known = [term for term in terms if term in said]
     return line if known and 2 * len(known) >= len(terms) and follow_up(line) is None else None
@@ -144,15 +148,19 @@ def _stand(question: str, before: _Standing | None, said: str) -> _Standing | No
         case Need.topic:
             return _Standing(_about(found.text, topic.name), topic)
         case Need.everything:
-            return _Standing(f"{before.question} {found.text}", topic)
+            # One 「为什么？」 after another must not pile up.
+            carried = before.question if len(before.question) < _LONGEST else topic.name
+            question = carried if found.text in carried else f"{carried} {found.text}"
+            return _Standing(question[:_LONGEST], topic)
 
 
 def _switched(found: FollowUp, before: _Standing) -> _Standing:
     """The question before, asked about another topic."""
     old, new = before.topic, found.words.strip()
     owner = old.name if _is_phrase(new) else old.owner
-    same = bool(owner) and owner in before.question
-    question = before.question.replace(owner, new, 1) if same else f"{new} {before.question}"
+    place = re.search(rf"(?:\b(?:an?|the)\s+)?{re.escape(owner)}", before.question, re.I) if owner else None
+    start, end = place.span() if place else (0, 0)
+    question = f"{before.question[:start]}{new}{'' if place else ' '}{before.question[end:]}"
     return _Standing(question, replace(topic_in(question), pair=(old.owner or old.name, new)))
 
 
@@ -193,9 +201,12 @@ def _about(text: str, name: str) -> str:
 def _item(words: str, said: str) -> str | None:
     """The name of the item that 「第二个条件」 means in the list of an answer, if it holds one."""
     number = _NUMBER.search(words)
-    wanted = _NUMBERS[number.group().lower()] if number else None
-    for item in _ITEM.finditer(said):
-        place = int(item["number"]) if item["number"] else ord(item["circled"]) - ord("①") + 1
-        if place == wanted:
-            return item["name"].strip(" *_`")
-    return None
+    wanted = _NUMBERS.get(number.group().lower()) if number else None
+    items = {_number(item, place): item["name"].strip(" *_`") for place, item in enumerate(_ITEM.finditer(said), 1)}
+    return items.get(wanted) if wanted else None
+
+
+def _number(item: re.Match[str], place: int) -> int:
+    if item["circled"]:
+        return ord(item["circled"]) - ord("①") + 1
+    return int(item["number"] or place)

@@ -1,5 +1,6 @@
 """Follow-up questions made self-contained, by terms and by a model."""
 
+import time
 from typing import Any
 
 import pytest
@@ -41,6 +42,8 @@ def history(*asked: str, said: str = "") -> list[Turn]:
         (["什么是栈？", "那队列呢？"], "它的优点呢？", "队列的优点呢？"),
         (["How does OSPF work?"], "Why is it fast?", "Why is OSPF fast?"),
         (["怎样预防死锁？"], "有什么代价？", "死锁有什么代价？"),
+        (["What is a B+-tree?", "And its advantages?"], "How about a hash index?", "a hash index's advantages?"),
+        (["什么是散列表？"], "举个例子", "散列表举个例子"),
         (["怎样预防死锁？"], "为什么？", "怎样预防死锁？ 为什么？"),
         (["光合作用分为哪两个阶段？"], "这两个阶段有什么联系？", "光合作用 这两个阶段有什么联系？"),
         (["进程切换比线程切换慢吗？"], "那协程呢？", "协程 进程切换比线程切换慢吗？"),
@@ -62,9 +65,44 @@ def test_an_ordinal_means_the_item_of_the_answer_before() -> None:
     assert without == "死锁的必要条件是什么？ 第九个条件是什么意思？"
 
 
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("- Atomicity means that all happens.\n- Isolation means that none is seen.", "Isolation"),
+        ("(1) Atomicity: all.\n(2) Isolation, which hides", "Isolation, which hides"),
+        ("① 原子性\n② 隔离性是指互不干扰", "隔离性"),
+        ("（1）原子性；\n（2）隔离性（isolation）。", "隔离性"),
+        ("2. 隔离性[1]", "隔离性"),
+    ],
+)
+def test_an_item_is_found_in_lists_of_every_kind(said: str, name: str) -> None:
+    told = history("What are the ACID properties?", said=said)
+    question = TermRewriter().rewrite("What does the second one mean?", told)
+    assert question == f"the ACID properties What does {name} mean?"
+
+
 @pytest.mark.parametrize("turns", [(), (Turn("assistant", "你好"),)])
 def test_without_a_question_before_it_nothing_is_carried(turns: tuple[Turn, ...]) -> None:
     assert TermRewriter().rewrite("那它呢？", turns) == "那它呢？"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["it " * 2600, " and what do a and b" * 400, "呢？" * 4000, "\n" * 8000, "1. " * 2600, "的" * 8000, "它和" * 4000],
+)
+def test_hostile_texts_take_no_time(hostile: str) -> None:
+    turns = history(*([hostile] * 3), said=hostile)
+    start = time.perf_counter()
+    for question in ("第二个条件是什么意思？", "How about UDP?", "它呢？", hostile[:2000], hostile[:299]):
+        assert len(TermRewriter().rewrite(question, turns)) <= max(len(question), 1000)
+    assert time.perf_counter() - start < 5
+
+
+def test_one_why_after_another_does_not_pile_up() -> None:
+    turns = history("什么是死锁？", *(["为什么？"] * 90))
+    assert TermRewriter().rewrite("为什么？", turns) == "什么是死锁？ 为什么？"
+    many = history("什么是死锁？", *(f"{n} 的情况下呢？" for n in range(90)))
+    assert len(TermRewriter().rewrite("为什么？", many)) <= 300
 
 
 def test_a_model_rewrites_a_follow_up_from_the_last_turns() -> None:
