@@ -12,9 +12,10 @@ from pydantic import ConfigDict
 
 from core.errors import REBUILD, GenerationCorrupt
 from core.settings import RetrievalSettings
-from core.types import Passage
+from core.types import Passage, Scope
 from rag.candidates import CandidateFinder, Candidates
 from rag.relevance import probabilities, rank_scores
+from rag.scope import books_of
 from rag.search_terms import search_terms
 from vector_db.embedder import Embedder
 from vector_db.lexical import LexicalIndex
@@ -113,17 +114,20 @@ def _passages(
 
 
 class KebenRetriever(BaseRetriever):
-    """A knowledge base as a LangChain retriever, for chains of your own."""
+    """A knowledge base as a LangChain retriever, for chains of your own. books, subjects: as in `Scope`."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     knowledge_base: LiveKnowledgeBase
     retriever: Retriever
     top_k: int
+    books: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
         with self.knowledge_base.generation() as generation:
-            return [_document(passage) for passage in self.retriever.search(generation, query, self.top_k)]
+            books = books_of(Scope(self.books, self.subjects), generation.books.values())
+            return [_document(passage) for passage in self.retriever.search(generation, query, self.top_k, books)]
 
 
 def _document(passage: Passage) -> Document:

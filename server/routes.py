@@ -18,6 +18,7 @@ from server.schemas import (
     KnowledgeBasesResponse,
     Problem,
     Readiness,
+    RetrievalBody,
     SearchRequest,
     SearchResponse,
     TokenBody,
@@ -55,7 +56,7 @@ def ask(body: AskRequest, service: ServiceDep, accept: Annotated[str, Header()] 
 @router.post("/search", responses=_PROBLEMS, summary="Find passages")
 def search(body: SearchRequest, service: ServiceDep) -> SearchResponse:
     """The best passages for a question, without an answer."""
-    passages = service.answerer.search(service.knowledge_base(body.kb), body.question, body.top_k)
+    passages = service.answerer.search(service.knowledge_base(body.kb), body.question, body.top_k, body.scope())
     return SearchResponse.of(passages)
 
 
@@ -102,8 +103,9 @@ def _events(events: Iterator[Event]) -> Iterator[ServerSentEvent]:
 
 def _sse(event: Event) -> ServerSentEvent:
     match event:
-        case Retrieved(passages):
-            return ServerSentEvent(SearchResponse.of(passages).model_dump_json(), event="retrieval")
+        case Retrieved(passages, search_query):
+            found = RetrievalBody(passages=SearchResponse.of(passages).passages, search_query=search_query)
+            return ServerSentEvent(found.model_dump_json(), event="retrieval")
         case Piece(text):
             return ServerSentEvent(TokenBody(text=text).model_dump_json(), event="token")
         case Done(answer):
