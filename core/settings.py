@@ -39,7 +39,22 @@ class EmbeddingSettings(_Group):
     model: str = Field(
         "keben-zh-en",
         min_length=1,
-        description="Sentence-transformers model: the bundled 'keben-zh-en', or a local folder.",
+        description="The bundled 'keben-zh-en', the folder of a sentence-transformers model, or its name on "
+        "the Hugging Face hub, as BAAI/bge-small-zh-v1.5: looked up in the local cache, and downloaded once unless "
+        "HF_HUB_OFFLINE is set.",
+    )
+    query_instruction: str | None = Field(
+        None,
+        max_length=2000,
+        description="Written before each question; unset: what the model's folder or its documentation says, '': none.",
+    )
+    document_instruction: str | None = Field(
+        None,
+        max_length=2000,
+        description="Written before each passage, as query_instruction; another one makes another knowledge base.",
+    )
+    device: str | None = Field(
+        None, min_length=1, description="Where the embedder runs, as cpu, cuda:1 or mps; unset: the best there is."
     )
     batch_size: int = Field(
         16, ge=1, le=4096, description="Chunks embedded at a time: 8 to 16 are fastest on a processor, more on a GPU."

@@ -17,7 +17,7 @@ class _Record(BaseModel):
 
 
 class EmbeddingRecord(_Record):
-    """The model that made the vectors. revision: fingerprint of its files."""
+    """The model that made the vectors. revision: fingerprint of its files and of how they were used."""
 
     model: str
     revision: str
@@ -163,7 +163,7 @@ class Manifest(_Record):
             raise IndexMismatch(
                 f"the knowledge base '{self.kb}' was built with the embedder '{self.embedding.model}' "
                 f"({self.embedding.revision}), the settings name '{model}' ({revision})",
-                mend=f"run `keben rebuild --kb {self.kb}`, or set KEBEN_EMBEDDING__MODEL back",
+                mend=f"run `keben rebuild --kb {self.kb}`, or set KEBEN_EMBEDDING__MODEL and what belongs to it back",
             )
 
 

@@ -82,7 +82,8 @@ def write_generation(
     """Write, verify, calibrate and publish; the served generation is untouched until the last step.
 
     base: folder of the generation before, from which the kept books are copied. calibrate: measures what the finished
-    generation is to refuse. Only while `target.building()` is held. Raises VerificationFailed, or StorageError when the disk is full or cannot be written.
+    generation is to refuse. Only while `target.building()` is held. Raises VerificationFailed, or StorageError when the
+    disk is full or cannot be written.
     """
     folder: Path | None = None
     try:

@@ -159,14 +159,6 @@ def test_the_nearest_of_a_book_are_found_however_far_they_are(
     assert retriever(embedder, candidates=3).search(generation, question, 3, frozenset({networks}))
 
 
-def test_cosines_of_a_shelf_are_those_of_the_index(generation: Generation, embedder: RecordingEmbedder) -> None:
-    vector = embedder.embed_query("durability of a commit")
-    shelf = Shelves().of(generation, frozenset(generation.books))
-    index = dict(generation.dense.nearest(vector, 5))
-    assert shelf.nearest(vector, 5) == pytest.approx(index, abs=1e-4)
-    assert list(shelf.nearest(vector, 5)) == list(index)
-
-
 def test_fewer_candidates_leave_fewer_passages(generation: Generation) -> None:
     assert len(retriever(None).search(generation, "进程资源死锁", 50)) > 2
     assert len(retriever(None, candidates=2).search(generation, "进程资源死锁", 50)) == 2
