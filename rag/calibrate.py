@@ -13,18 +13,20 @@ import numpy as np
 
 from core.settings import Settings
 from rag.candidates import FEATURES, CandidateFinder, Features
+from rag.labelled import kept_labelled
 from rag.probes import Kind, Probe, make_probes
 from rag.relevance import probabilities, rank_scores
 from vector_db.embedder import Embedder, bundled_embedder
 from vector_db.manifest import Calibration, Certificate, CosineScale, Rate, RelevanceModel
 from vector_db.reader import Generation
+from vector_db.writer import Calibrate
 
 _EACH = 160  # questions of each kind
-_LEAST = 20  # of a kind, below which nothing is fitted
+LEAST = 20  # of a kind in each half, below which nothing is fitted
 _SAMPLED = 2000  # passages
 _TOWARDS_PRIOR = 1.0
 _RESAMPLES, _LEVEL = 500, 0.95
-SELF_MADE = "questions made from its own sentences"
+SELF_MADE, LABELLED = "questions made from its own sentences", "labelled questions"
 _PRIOR = RelevanceModel(weights=(0.0,) * len(FEATURES), intercept=0.0)
 _PRIOR_THRESHOLD = 0.5
 
@@ -37,21 +39,31 @@ class Asked:
     features: Features | None
 
 
-def calibrate(generation: Generation, embedder: Embedder | None, finder: CandidateFinder) -> Calibration:
-    """Calibrate from questions made from the books themselves. embedder: that of the dense leg."""
-    scale = cosine_scale(generation, embedder)
-    probes = make_probes(generation, bundled_embedder(), _EACH)
-    return fit([ask(generation, finder, probe, scale) for probe in probes], scale, SELF_MADE)
+def calibrator(kb: Path, embedder: Embedder | None, settings: Settings) -> Calibrate:
+    """Measures a finished generation before anyone is served from it.
 
-
-def calibrate_folder(folder: Path, embedder: Embedder | None, settings: Settings) -> Calibration:
-    """Calibrate the finished generation in `folder`, before anyone is served from it."""
+    kb: folder of the knowledge base, which may hold labelled questions. embedder: of the dense leg.
+    """
     finder = CandidateFinder(embedder, settings.retrieval.candidates, settings.embedding.max_unknown_rate)
-    generation = Generation(folder)
-    try:
-        return calibrate(generation, embedder, finder)
-    finally:
-        generation.retire()
+
+    def of_folder(folder: Path) -> Calibration:
+        generation = Generation(folder)
+        try:
+            return calibrate(generation, embedder, finder, [question.probe() for question in kept_labelled(kb)])
+        finally:
+            generation.retire()
+
+    return of_folder
+
+
+def calibrate(
+    generation: Generation, embedder: Embedder | None, finder: CandidateFinder, labelled: Sequence[Probe] = ()
+) -> Calibration:
+    """Calibrate with labelled questions, or else with some that are made from the books themselves."""
+    scale = cosine_scale(generation, embedder)
+    probes = labelled or make_probes(generation, bundled_embedder(), _EACH)
+    asked = [ask(generation, finder, probe, scale) for probe in probes]
+    return fit(asked, scale, LABELLED if labelled else SELF_MADE)
 
 
 def cosine_scale(generation: Generation, embedder: Embedder | None) -> CosineScale | None:
@@ -83,7 +95,7 @@ def fit(asked: Sequence[Asked], scale: CosineScale | None, source: str) -> Calib
     """
     halves = ([one for kind in _by_kind(asked) for one in kind[part::2]] for part in (0, 1))
     seen, unseen = halves
-    if min(sum(one.kind == "own" for one in seen), sum(one.kind != "own" for one in seen)) < _LEAST:
+    if min(sum(one.kind == "own" for one in seen), sum(one.kind != "own" for one in seen)) < LEAST:
         return Calibration(cosine=scale, relevance=_PRIOR, threshold=_PRIOR_THRESHOLD, certificate=None)
     model = _fitted(seen)
     own, near, far = (_scores(seen, kind, model) for kind in ("own", "near", "far"))
