@@ -27,7 +27,7 @@ LEAST = 20  # of a kind in each half, below which nothing is fitted
 _SAMPLED = 2000  # passages
 _RESAMPLES, _LEVEL = 500, 0.95
 SELF_MADE, LABELLED = "questions made from its own sentences", "labelled questions"
-_PRIOR = RelevanceModel(weights=(1.751, 0.975, 2.426, 1.297, 0.611, 1.781, 0.356, 0.184), intercept=-6.852)
+_PRIOR = RelevanceModel(weights=(1.751, 0.975, 2.426, 1.297, 0.611, 1.781, 0.356, 0.184, 0.0), intercept=-6.852)
 _PRIOR_THRESHOLD = 0.3
 _TOWARDS_PRIOR = 0.05
 

@@ -81,11 +81,6 @@ def cut(run: str) -> list[str]:
     return list(_jieba().cut(run, HMM=False))
 
 
-def in_dictionary(word: str) -> bool:
-    """Whether jieba knows `word`."""
-    return bool(_jieba().FREQ.get(word))
-
-
 def _chinese(run: str) -> list[str]:
     terms: list[str] = []
     alone = ""
