@@ -40,6 +40,16 @@ def tokens(text: str) -> list[str]:
     return terms
 
 
+def cut_words(run: str) -> list[str]:
+    """The words of a run of Chinese characters that jieba's dictionary has, and those inside longer ones."""
+    return list(_jieba().cut_for_search(run, HMM=False))
+
+
+def word_frequencies() -> dict[str, int]:
+    """How often jieba's texts say each word of its dictionary."""
+    return {word: count for word, count in _jieba().FREQ.items() if count}
+
+
 def warm_up() -> None:
     """Load the dictionaries (about a second) before the first question needs them."""
     tokens("预热 warm up")
