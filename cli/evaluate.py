@@ -1,17 +1,17 @@
 """`keben eval`: measures of a knowledge base. Heavy modules are imported inside, so that help is instant."""
 
-import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from cli.options import Json, Kb, print_json
+from cli.scores import print_citations, print_refusal, print_retrieval, tracked
+
 if TYPE_CHECKING:
-    from evaluate.compare import Comparison
-    from evaluate.queries import Query
-    from evaluate.results import RetrievalResult
+    from evaluate.plot import Drawable
+    from evaluate.records import Record
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,102 +20,178 @@ app = typer.Typer(
     help="Measure a knowledge base against questions with known answers.",
 )
 
-_EVERY = 100
-_PIPED_WIDTH = 120
+QuerySet = Annotated[
+    Path, typer.Option("--set", metavar="FILE", help="Query set, JSON Lines; docs/evaluation.md has the format.")
+]
+Save = Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Save this run as JSON.")]
+Baseline = Annotated[Path | None, typer.Option("--baseline", metavar="FILE", help="A saved run to compare with.")]
+Report = Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write a Markdown report.")]
+Plot = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw a figure, .png or .svg.")]
 
 
 @app.command()
 def retrieval(
-    queries: Annotated[
-        Path, typer.Option("--set", metavar="FILE", help="Query set, JSON Lines; the format is in evaluate/queries.py.")
-    ],
-    kb: Annotated[
-        str | None, typer.Option("--kb", metavar="NAME", help="Knowledge base; 'default' if left out.")
-    ] = None,
+    queries: QuerySet,
+    kb: Kb = None,
     top_k: Annotated[int, typer.Option("--top-k", min=1, max=50, help="Passages to look at.")] = 10,
-    baseline: Annotated[
-        Path | None, typer.Option("--baseline", metavar="FILE", help="A saved run to compare with.")
-    ] = None,
-    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Save this run as JSON.")] = None,
-    report: Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write a Markdown report.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")
-    ] = False,
+    baseline: Baseline = None,
+    save: Save = None,
+    report: Report = None,
+    plot: Plot = None,
+    as_json: Json = False,
 ) -> None:
-    """Recall, MRR and nDCG of the passages found, with confidence intervals, and what changed since a saved run."""
+    """Recall, MRR and nDCG of the passages found.
+
+    With confidence intervals, for each language and subject, and what changed since a saved run.
+    """
     from core.settings import load_settings
+    from evaluate import files
     from evaluate.compare import compare
     from evaluate.queries import read_queries
     from evaluate.report import markdown
-    from evaluate.results import check_writable, load_result, save_result, write_text
+    from evaluate.results import RetrievalResult
     from evaluate.retrieval import evaluate_retrieval
 
     settings = load_settings()
-    for path in filter(None, (save, report)):
-        check_writable(path)
-    before = load_result(baseline) if baseline else None
+    files.check_outputs(save, report, figure=plot)
+    before = files.load(baseline, RetrievalResult) if baseline else None
     result = evaluate_retrieval(
         settings,
         kb or settings.kb,
         read_queries(queries),
         query_set=str(queries),
         top_k=top_k,
-        track=lambda some: _tracked(some, quiet=as_json),
+        track=lambda some: tracked(some, quiet=as_json),
     )
     if save:
-        save_result(result, save)
+        files.save(result, save)
     comparison = compare(result, before) if before else None
     if report:
-        write_text(report, markdown(result, comparison))
+        files.write_text(report, markdown(result, comparison))
+    if plot:
+        _draw(result, plot)
+    _show(result, comparison, as_json, print_retrieval)
+
+
+@app.command()
+def refusal(
+    accept: Annotated[
+        Path, typer.Option("--accept", metavar="FILE", help="Questions that the books answer, JSON Lines.")
+    ],
+    reject: Annotated[
+        Path, typer.Option("--reject", metavar="FILE", help='Questions that they don\'t; "kind" is near or far.')
+    ],
+    kb: Kb = None,
+    baseline: Baseline = None,
+    save: Save = None,
+    report: Report = None,
+    plot: Plot = None,
+    as_json: Json = False,
+) -> None:
+    """How well relevance tells what to refuse.
+
+    The score of a question is the relevance of its best passage. ROC AUC and average precision, and precision, recall
+    and F1 of accepting at the served threshold, with confidence intervals. Only the threshold is measured: a question
+    that reaches it and is refused all the same, because the writer finds no sentence that answers it, counts as
+    accepted.
+    """
+    from core.settings import load_settings
+    from evaluate import files
+    from evaluate.questions import read_labelled
+    from evaluate.refusal import evaluate_refusal
+    from evaluate.refusal_compare import compare_refusals
+    from evaluate.refusal_report import refusal_markdown
+    from evaluate.refusal_results import RefusalResult
+
+    settings = load_settings()
+    files.check_outputs(save, report, figure=plot)
+    before = files.load(baseline, RefusalResult) if baseline else None
+    result = evaluate_refusal(
+        settings,
+        kb or settings.kb,
+        read_labelled(accept, reject),
+        accept_set=str(accept),
+        reject_set=str(reject),
+        track=lambda some: tracked(some, quiet=as_json),
+    )
+    if save:
+        files.save(result, save)
+    comparison = compare_refusals(result, before) if before else None
+    if report:
+        files.write_text(report, refusal_markdown(result, comparison))
+    if plot:
+        _draw(result, plot)
+    _show(result, comparison, as_json, print_refusal)
+
+
+@app.command()
+def citations(
+    queries: QuerySet,
+    kb: Kb = None,
+    save: Save = None,
+    report: Report = None,
+    as_json: Json = False,
+) -> None:
+    """Whether answers are given, true to the books, and right.
+
+    Every question is asked as `keben ask` does it, of the model that the settings name or else of the extractive
+    writer. Looked at are the share that is answered; whether each quote stands on the cited page; whether the gold is
+    cited; and how much of a right answer the answer holds.
+    """
+    from core.settings import load_settings
+    from evaluate import files
+    from evaluate.citation_report import citations_markdown
+    from evaluate.citations import evaluate_citations
+    from evaluate.queries import read_queries
+
+    settings = load_settings()
+    files.check_outputs(save, report)
+    result = evaluate_citations(
+        settings,
+        kb or settings.kb,
+        read_queries(queries, need_gold=False),
+        query_set=str(queries),
+        track=lambda some: tracked(some, quiet=as_json),
+    )
+    if save:
+        files.save(result, save)
+    if report:
+        files.write_text(report, citations_markdown(result))
+    _show(result, None, as_json, lambda run, _: print_citations(run))
+
+
+@app.command()
+def plot(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="What `retrieval` or `refusal` wrote with --save.")],
+    figure: Annotated[Path, typer.Argument(metavar="FIGURE", help="Where to draw it, .png or .svg.")],
+) -> None:
+    """Draw the figure of a saved run."""
+    from evaluate.files import check_outputs
+    from evaluate.plot import load_drawable
+
+    check_outputs(figure=figure)
+    _draw(load_drawable(run), figure)
+
+
+def _draw(run: "Drawable", figure: Path) -> None:
+    from evaluate.plot import draw
+
+    draw(run, figure)
+
+
+Run = TypeVar("Run", bound="Record")
+Comparison = TypeVar("Comparison", bound="Record")
+
+
+def _show(
+    result: Run,
+    comparison: Comparison | None,
+    as_json: bool,
+    show: Callable[[Run, Comparison | None], None],
+) -> None:
+    """The run for programs, or for people."""
     if as_json:
-        _print_json(result, comparison)
+        changed = comparison.model_dump(mode="json") if comparison else None
+        print_json({"result": result.model_dump(mode="json"), "comparison": changed})
     else:
-        _print(result, comparison)
-
-
-def _tracked(queries: Sequence["Query"], *, quiet: bool) -> Iterator["Query"]:
-    """The queries, with a bar on a terminal and plain lines elsewhere, on stderr."""
-    from tqdm import tqdm
-
-    if quiet:
-        yield from queries
-    elif sys.stderr.isatty():
-        yield from tqdm(queries, unit="query", dynamic_ncols=True, desc="asking")
-    else:
-        for number, query in enumerate(queries, 1):
-            yield query
-            if number % _EVERY == 0 or number == len(queries):
-                print(f"asked {number} of {len(queries)} queries", file=sys.stderr, flush=True)
-
-
-def _print_json(result: "RetrievalResult", comparison: "Comparison | None") -> None:
-    changed = comparison.model_dump(mode="json") if comparison else None
-    print(json.dumps({"result": result.model_dump(mode="json"), "comparison": changed}, ensure_ascii=False, indent=2))
-
-
-def _print(result: "RetrievalResult", comparison: "Comparison | None") -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from evaluate.report import groups, signed
-
-    out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("", overflow="fold")
-    for name in ("queries", *result.measures):
-        table.add_column(name, justify="right", no_wrap=True)
-    for label, group in groups(result):
-        scores = (group.scores[name] for name in result.measures)
-        cells = (f"{score.mean:.3f}\n{score.low:.3f}–{score.high:.3f}" for score in scores)
-        table.add_row(Text(label), str(group.queries), *cells)
-    out.print(table)
-    if comparison:
-        out.print(f"\nagainst the baseline, over {comparison.compared} queries:")
-        for change in comparison.changes:
-            moved = f"  {change.measure}: {change.before:.3f} → {change.now:.3f}"
-            chance = "" if change.certain else "  (may be chance)"
-            out.print(f"{moved}, {signed(change.difference)}{chance}" if change.before != change.now else moved)
-        out.print(f"  first relevant passage: higher for {len(comparison.better)}, lower for {len(comparison.worse)}")
-    if absent := sum(bool(query.missing) for query in result.queries):
-        out.print(f"\n{absent} queries have gold that the knowledge base does not hold; --report FILE lists them")
+        show(result, comparison)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.calibrate import app as calibrate_app
 from cli.evaluate import app as evaluate_app
 from cli.finetune import app as finetune_app
-from cli.options import Json, Kb, print_json
+from cli.options import Books, Json, Kb, Subjects, print_json
 from cli.rebuild import app as rebuild_app
 from core.errors import KebenError
 
@@ -29,6 +30,7 @@ app = typer.Typer(
     help="Keben (课本) answers questions from textbooks and shows where in the book each answer stands.",
 )
 app.add_typer(rebuild_app)
+app.add_typer(calibrate_app)
 app.add_typer(evaluate_app, name="eval")
 app.add_typer(finetune_app, name="finetune")
 
@@ -37,17 +39,31 @@ Asked = Annotated[str, typer.Argument(metavar="QUESTION", help="The question, in
 
 
 @app.command()
-def ask(question: Asked, kb: Kb = None, top_k: TopK = None, as_json: Json = False) -> None:
+def ask(
+    question: Asked,
+    after: Annotated[
+        list[str] | None,
+        typer.Option("--after", metavar="QUESTION", help="A question asked before this one; may be given again."),
+    ] = None,
+    books: Books = None,
+    subjects: Subjects = None,
+    kb: Kb = None,
+    top_k: TopK = None,
+    as_json: Json = False,
+) -> None:
     """Answer a question from the textbooks, with citations."""
     from cli.report import print_answer
+    from core.types import Scope, Turn
     from rag.answer import Question
     from rag.build import build_answerer, build_embedder
     from server.schemas import AnswerBody
     from vector_db.library import open_knowledge_base
 
     settings = _settings()
+    scope = Scope(tuple(books or ()), tuple(subjects or ()))
+    asked = Question(question, top_k, tuple(Turn("user", before) for before in after or ()), scope=scope)
     with closing(open_knowledge_base(settings, kb or settings.kb)) as base:
-        answer = build_answerer(settings, build_embedder(settings, [base])).ask(base, Question(question, top_k))
+        answer = build_answerer(settings, build_embedder(settings, [base])).ask(base, asked)
     if as_json:
         print_json(AnswerBody.of(answer).model_dump())
     else:
@@ -55,16 +71,24 @@ def ask(question: Asked, kb: Kb = None, top_k: TopK = None, as_json: Json = Fals
 
 
 @app.command()
-def search(question: Asked, kb: Kb = None, top_k: TopK = None, as_json: Json = False) -> None:
+def search(
+    question: Asked,
+    books: Books = None,
+    subjects: Subjects = None,
+    kb: Kb = None,
+    top_k: TopK = None,
+    as_json: Json = False,
+) -> None:
     """Find the passages that fit a question, without an answer."""
     from cli.report import print_passages
+    from core.types import Scope
     from rag.build import build_answerer, build_embedder
     from server.schemas import SearchResponse
     from vector_db.library import open_knowledge_base
 
-    settings = _settings()
+    settings, scope = _settings(), Scope(tuple(books or ()), tuple(subjects or ()))
     with closing(open_knowledge_base(settings, kb or settings.kb)) as base:
-        passages = build_answerer(settings, build_embedder(settings, [base])).search(base, question, top_k)
+        passages = build_answerer(settings, build_embedder(settings, [base])).search(base, question, top_k, scope)
     if as_json:
         print_json(SearchResponse.of(passages).model_dump())
     else:

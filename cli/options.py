@@ -6,6 +6,14 @@ from typing import Annotated, Any
 import typer
 
 Kb = Annotated[str | None, typer.Option("--kb", metavar="NAME", help="Knowledge base; 'default' if left out.")]
+Books = Annotated[
+    list[str] | None,
+    typer.Option("--book", metavar="NAME", help="Search this book alone, by title or file; may be given again."),
+]
+Subjects = Annotated[
+    list[str] | None,
+    typer.Option("--subject", metavar="NAME", help="Search the books of this subject alone; may be given again."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 
 

@@ -7,8 +7,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from core.types import Answer, Citation, Passage
+from cli.calibrate import described
+from core.text import language_of
+from core.types import Answer, Chunk, Citation, Passage
 from ingest.report import FileReport, RebuildReport
+from rag import prompts
 from vector_db.manifest import Manifest
 
 # Where nobody looks at a terminal there is no width to keep to; 80 columns would break the tables.
@@ -55,21 +58,28 @@ def _recognised(file: FileReport) -> str:
 
 def print_answer(answer: Answer) -> None:
     """The answer, then its citations."""
+    if answer.search_query:
+        _OUT.print(Text(f"{prompts.UNDERSTOOD[language_of(answer.answer)]}{answer.search_query}\n"))
     _OUT.print(Text(answer.answer))
     if answer.reason:
         _OUT.print(Text(answer.reason))
     for citation in answer.citations:
-        _OUT.print(Text(f"\n[{citation.id}] {_place(citation)}"))
+        _OUT.print(Text(f"\n[{citation.id}] {_place(citation.book, citation.source, citation)}"))
+    if answer.closest:
+        _OUT.print(Text(f"\n{prompts.CLOSEST[language_of(answer.answer)]}"))
+    for passage in answer.closest:
+        place = _place(passage.book.title, passage.book.source, passage.chunk)
+        _OUT.print(Text(f"- {place} (relevance {passage.relevance:.2f})"))
     timings = ", ".join(f"{name} {value:.0f} ms" for name, value in answer.timings_ms.items())
     _OUT.print(Text(f"\n({answer.model}, {answer.kb}, {timings})"))
 
 
-def _place(citation: Citation) -> str:
-    place = " > ".join((f"{citation.book} ({citation.source})", *citation.heading_path))
-    if citation.page is None:
+def _place(book: str, source: str, at: Citation | Chunk) -> str:
+    place = " > ".join((f"{book} ({source})", *at.heading_path))
+    if at.page is None:
         return place
-    printed = f", printed {citation.page_label}" if citation.page_label not in {None, str(citation.page)} else ""
-    return f"{place}, page {citation.page}{printed}"
+    printed = f", printed {at.page_label}" if at.page_label not in {None, str(at.page)} else ""
+    return f"{place}, page {at.page}{printed}"
 
 
 def print_passages(passages: Sequence[Passage]) -> None:
@@ -90,6 +100,8 @@ def print_status(manifest: Manifest) -> None:
     _OUT.print(Text(f"{manifest.kb}: generation {manifest.id}, built {manifest.created_at} from {manifest.source_dir}"))
     dimensions = f"{embedding.dimension} dimensions" if embedding.dimension else "no book has vectors"
     _OUT.print(Text(f"  embedder {embedding.model} ({dimensions}, revision {embedding.revision})"))
+    if manifest.calibration:
+        _OUT.print(Text(f"  {described(manifest.calibration)}"))
     _OUT.print(Text(f"  {len(manifest.books)} books, {manifest.chunks} passages, {manifest.vectors} vectors"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("  book", "file", "status", "pages", "passages", "unknown tokens", "ranked by"):

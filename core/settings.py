@@ -39,7 +39,22 @@ class EmbeddingSettings(_Group):
     model: str = Field(
         "keben-zh-en",
         min_length=1,
-        description="Sentence-transformers model: the bundled 'keben-zh-en', or a local folder.",
+        description="The bundled 'keben-zh-en', the folder of a sentence-transformers model, or its name on "
+        "the Hugging Face hub, as BAAI/bge-small-zh-v1.5: looked up in the local cache, and downloaded once unless "
+        "HF_HUB_OFFLINE is set.",
+    )
+    query_instruction: str | None = Field(
+        None,
+        max_length=2000,
+        description="Written before each question; unset: what the model's folder or its documentation says, '': none.",
+    )
+    document_instruction: str | None = Field(
+        None,
+        max_length=2000,
+        description="Written before each passage, as query_instruction; another one makes another knowledge base.",
+    )
+    device: str | None = Field(
+        None, min_length=1, description="Where the embedder runs, as cpu, cuda:1 or mps; unset: the best there is."
     )
     batch_size: int = Field(
         16, ge=1, le=4096, description="Chunks embedded at a time: 8 to 16 are fastest on a processor, more on a GPU."
@@ -108,11 +123,19 @@ class IngestSettings(_Group):
 class RetrievalSettings(_Group):
     top_k: int = Field(5, ge=1, le=50, description="Passages given to the writer.")
     candidates: int = Field(50, ge=1, le=1000, description="Passages taken from each leg before they are fused.")
-    rrf_k: int = Field(60, ge=1, le=1000, description="Constant of reciprocal rank fusion.")
-    dense_weight: float = Field(0.5, ge=0, le=10, description="Weight of the dense leg; the keyword leg has 1.")
-    min_relevance: float = Field(
-        0.38, ge=0, le=1, description="With a best passage below this relevance the question is refused."
+    min_relevance: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="With a best passage below this probability the question is refused; unset: the threshold that was "
+        "measured when the knowledge base was built.",
     )
+    reranker: str | None = Field(
+        None,
+        min_length=1,
+        description="Cross-encoder that orders the best passages anew: a local folder, or a name on the hub.",
+    )
+    rerank: int = Field(30, ge=1, le=200, description="Passages that the cross-encoder reads.")
 
 
 class LlmSettings(_Group):

@@ -176,6 +176,17 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """The books to search: those that `books` names by title or source and whose subject is among `subjects`.
+
+    Upper and lower case are the same; an empty tuple sets no bound.
+    """
+
+    books: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One message of the conversation so far."""
 
@@ -185,7 +196,11 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What `/ask` gives back. A refusal is a value: `refused` with a `reason`."""
+    """What `/ask` gives back. A refusal is a value: `refused` with a `reason`.
+
+    search_query: the question as it was searched for, where the conversation had to complete it; else None.
+    closest: of a refusal, up to three passages that come nearest to the question, the most relevant first.
+    """
 
     answer: str
     citations: tuple[Citation, ...]
@@ -195,6 +210,8 @@ class Answer:
     kb: str
     generation: str
     timings_ms: dict[str, float] = field(default_factory=dict)
+    search_query: str | None = None
+    closest: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,35 +2,13 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict
-
 from core.errors import ConfigError
-from evaluate.measures import bootstrap
-from evaluate.results import QueryResult, RetrievalResult, Score
+from evaluate.intervals import bootstrap
+from evaluate.records import Change, Comparison, Record, score
+from evaluate.results import QueryResult, RetrievalResult
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Change(_Record):
-    """A measure over the queries of both runs. difference: now minus before, paired by query.
-
-    The change is `certain` when the 95 % interval of the difference does not hold 0.
-    """
-
-    measure: str
-    before: float
-    now: float
-    difference: Score
-
-    @property
-    def certain(self) -> bool:
-        """Whether chance alone is an unlikely cause."""
-        return self.difference.low > 0 or self.difference.high < 0
-
-
-class Move(_Record):
+class Move(Record):
     """A query whose first relevant passage stands elsewhere now. Ranks from 1, None for not found."""
 
     qid: str
@@ -39,23 +17,14 @@ class Move(_Record):
     now: int | None
 
 
-class Comparison(_Record):
-    """better, worse: moved queries, the largest loss or gain of reciprocal rank first.
+class RetrievalComparison(Comparison):
+    """better, worse: moved queries, the largest loss or gain of reciprocal rank first."""
 
-    only_before, only_now: queries that the other run does not have; they are left out of `changes`.
-    """
-
-    baseline_kb: str
-    baseline_generation: str
-    compared: int
-    only_before: int
-    only_now: int
-    changes: tuple[Change, ...]
     better: tuple[Move, ...]
     worse: tuple[Move, ...]
 
 
-def compare(now: RetrievalResult, before: RetrievalResult) -> Comparison:
+def compare(now: RetrievalResult, before: RetrievalResult) -> RetrievalComparison:
     """The differences of `now` from the baseline `before`, over the queries and the measures that both have.
 
     Raises ConfigError when they share no query (same id, question and gold) or no measure.
@@ -71,9 +40,8 @@ def compare(now: RetrievalResult, before: RetrievalResult) -> Comparison:
         )
     limit = min(now.top_k, before.top_k)
     moves = sorted(((_gain(pair, limit), pair) for pair in pairs), key=lambda item: (-abs(item[0]), item[1][1].qid))
-    return Comparison(
-        baseline_kb=before.kb,
-        baseline_generation=before.generation,
+    return RetrievalComparison(
+        baseline=before.served,
         compared=len(pairs),
         only_before=len(before.queries) - len(pairs),
         only_now=len(now.queries) - len(pairs),
@@ -105,10 +73,9 @@ def _move(pair: _Pair, limit: int) -> Move:
 def _change(measure: str, pairs: Sequence[_Pair]) -> Change:
     before = [old.values[measure] for old, _ in pairs]
     now = [new.values[measure] for _, new in pairs]
-    interval = bootstrap([right - left for left, right in zip(before, now, strict=True)])
     return Change(
         measure=measure,
         before=sum(before) / len(before),
         now=sum(now) / len(now),
-        difference=Score(mean=interval.mean, low=interval.low, high=interval.high),
+        difference=score(bootstrap([right - left for left, right in zip(before, now, strict=True)])),
     )

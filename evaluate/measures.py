@@ -6,16 +6,7 @@ relevant to it, or None when none was. An item counts once: a second passage of 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from core.errors import ConfigError
-
-RESAMPLES = 1000
-LEVEL = 0.95
-SEED = 408
 _CUTOFFS = (1, 5, 10)
 _LAST = 10
 
@@ -68,30 +59,3 @@ def measured(ranks: Ranks, top_k: int) -> dict[str, float]:
         kind, _, k = name.partition("@")
         values[name] = functions[kind](ranks, int(k))
     return values
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean over queries, with the bounds of its confidence interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def bootstrap(
-    values: Sequence[float] | NDArray[np.float64], *, seed: int = SEED, resamples: int = RESAMPLES
-) -> Interval:
-    """The mean of `values`, one a query, with its 95 % percentile bootstrap interval.
-
-    Queries are drawn with replacement, so that the interval says what another sample of such questions would give. The
-    same seed and number of values give the same draws. Raises ConfigError when there are no values.
-    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
-    """
-    sample = np.asarray(values, dtype=np.float64)
-    if not sample.size:
-        raise ConfigError("there are no queries to measure", mend="name a query set that is not empty")
-    draw = np.random.default_rng(seed)
-    means = [sample[draw.integers(0, sample.size, sample.size)].mean() for _ in range(resamples)]
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(sample.mean()), float(low), float(high))

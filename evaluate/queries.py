@@ -10,21 +10,21 @@
     doc         any passage of that file
     gold_text   the words of the answer, found again however the file was cut
 
-`qid` defaults to the line's number, `lang` to the language of the question. Other fields are ignored.
+`answers` is a list of short answers, any of which is right; where the words of answers are compared, `gold_text` is
+one too. `qid` defaults to the line's number, `lang` to the language of the question. Other fields are ignored.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import ConfigError
 from core.text import language_of
+from evaluate.rows import Names, Words, read_rows
 
-_Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _FORMS = 'give it "gold_pids", "doc" (with "span" [start, end) if known) or "gold_text"'
 
 
@@ -75,12 +75,16 @@ Gold = PidGold | SpanGold | DocGold | TextGold
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question. gold: what has to be found, at least one item."""
+    """One question. gold: what has to be found. answers: right answers in words, any of which will do.
+
+    One of the two may be empty.
+    """
 
     qid: str
     text: str
     language: str
     gold: tuple[Gold, ...]
+    answers: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -93,73 +97,35 @@ class _Row(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    query: _Words
-    qid: _Words | None = None
-    lang: _Words | None = None
-    gold_pids: list[_Words] | None = None
-    doc: _Words | None = None
+    query: Words
+    qid: Words | None = None
+    lang: Words | None = None
+    gold_pids: list[Words] | None = None
+    doc: Words | None = None
     span: Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
-    gold_text: _Words | None = None
+    gold_text: Words | None = None
+    answers: list[Words] | None = None
 
 
-def read_queries(path: Path) -> list[Query]:
+def read_queries(path: Path, *, need_gold: bool = True) -> list[Query]:
     """The queries of a file, in order; blank lines are skipped.
 
-    Raises ConfigError naming the file and the line for a row that cannot be used: malformed JSON, no question, no
-    usable gold, an id that occurs twice. A row is never left out in silence: the measures would look better than they
-    are.
+    need_gold: whether each must have gold; else `answers` will do. Raises ConfigError naming the file and the line for
+    a row that cannot be used: malformed JSON, no question, no usable gold, an id that occurs twice.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", mend="name the query set with --set") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8: {error}", mend="save the query set as UTF-8") from error
-    queries: list[Query] = []
-    lines: dict[str, int] = {}
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        query = _query(_row(line, f"{path}, line {number}"), f"{path}, line {number}", number)
-        if query.qid in lines:
-            raise ConfigError(
-                f'{path}, line {number}: "qid" {query.qid!r} is that of line {lines[query.qid]} too',
-                mend="give each row an id of its own",
-            )
-        lines[query.qid] = number
-        queries.append(query)
+    names, queries = Names(), []
+    for number, where, row in read_rows(path, _Row):
+        qid = names.take(row.qid or f"line {number}", number, where, "qid")
+        answers = (*(row.answers or ()), *([row.gold_text] if row.gold_text else ()))
+        gold = _gold(row, where, need_gold=need_gold)
+        queries.append(Query(qid, row.query, row.lang or language_of(row.query), gold, answers))
     if not queries:
         raise ConfigError(f"{path} holds no queries", mend=f"write one JSON object a line; {_FORMS}")
     return queries
 
 
-def _row(line: str, where: str) -> _Row:
-    try:
-        data: Any = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{where}: not JSON: {error}", mend="write one JSON object a line") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{where}: {line.strip()[:60]} is not a JSON object", mend="write one JSON object a line")
-    try:
-        return _Row.model_validate(data)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        name = ".".join(map(str, fault["loc"]))
-        said = "it is missing" if fault["type"] == "missing" else f"{fault['input']!r}: {fault['msg']}"
-        raise ConfigError(f'{where}: "{name}": {said}', mend=f'correct "{name}", or leave the row out') from error
-
-
-def _query(row: _Row, where: str, number: int) -> Query:
-    return Query(
-        qid=row.qid or f"line {number}",
-        text=row.query,
-        language=row.lang or language_of(row.query),
-        gold=_gold(row, where),
-    )
-
-
-def _gold(row: _Row, where: str) -> tuple[Gold, ...]:
-    """The row's gold; raises ConfigError when it has none that can be used."""
+def _gold(row: _Row, where: str, *, need_gold: bool) -> tuple[Gold, ...]:
+    """The row's gold; raises ConfigError when it has none that can be used, and cannot do without."""
     if row.span is not None:
         start, end = row.span
         if row.doc is None and not row.gold_pids:
@@ -174,4 +140,6 @@ def _gold(row: _Row, where: str) -> tuple[Gold, ...]:
         return (SpanGold(row.doc, *row.span) if row.span else DocGold(row.doc),)
     if row.gold_text is not None:
         return (TextGold(row.gold_text),)
+    if row.answers and not need_gold:
+        return ()
     raise ConfigError(f"{where}: no usable gold", mend=_FORMS)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from core.errors import ConfigError
 from core.settings import Settings
-from core.types import Book
-from evaluate.gold import called, first_ranks, unit_of
-from evaluate.measures import first_rank, measure_names, measured
-from evaluate.queries import Gold, PidGold, Query, SpanGold, TextGold
+from evaluate.gold import first_ranks, unit_of
+from evaluate.measures import measure_names, measured
+from evaluate.places import Places
+from evaluate.queries import Query
+from evaluate.records import served
 from evaluate.results import QueryResult, RetrievalResult, group, grouped
 from rag.build import build_embedder, build_retriever
 from rag.retrieve import Retriever
@@ -48,16 +49,13 @@ def _run(
     track: Track,
 ) -> RetrievalResult:
     with base.generation() as generation:
-        places = _Places(generation)
+        places = Places(generation)
         places.require_some(queries, base.name)
         results = tuple(_ask(retriever, generation, places, query, top_k) for query in track(queries))
         manifest = generation.manifest
     measures = measure_names(top_k)
     return RetrievalResult(
-        kb=base.name,
-        generation=manifest.id,
-        embedder=manifest.embedding.model,
-        settings=settings.retrieval.model_dump(exclude={"top_k"}),
+        served=served(base.name, manifest, settings.retrieval.model_copy(update={"top_k": top_k})),
         query_set=query_set,
         top_k=top_k,
         measures=measures,
@@ -68,7 +66,7 @@ def _run(
     )
 
 
-def _ask(retriever: Retriever, generation: Generation, places: "_Places", query: Query, top_k: int) -> QueryResult:
+def _ask(retriever: Retriever, generation: Generation, places: Places, query: Query, top_k: int) -> QueryResult:
     passages = retriever.search(generation, query.text, top_k)
     ranks = first_ranks(query.gold, [unit_of(passage) for passage in passages])
     return QueryResult(
@@ -77,53 +75,8 @@ def _ask(retriever: Retriever, generation: Generation, places: "_Places", query:
         query=query.text,
         language=query.language,
         subject=places.subject(query),
-        rank=first_rank(ranks),
+        ranks=ranks,
+        relevance=passages[0].relevance if passages else 0.0,
         values=measured(ranks, top_k),
-        missing=tuple(str(gold) for gold in query.gold if places.is_missing(gold)),
+        missing=places.missing(query),
     )
-
-
-class _Places:
-    """Where the gold stands in one generation."""
-
-    def __init__(self, generation: Generation) -> None:
-        self._generation = generation
-        self._passages: dict[str, list[tuple[int, int]]] = {}
-
-    def subject(self, query: Query) -> str | None:
-        """Of the first gold item whose book is known. Gold that is only words names no book."""
-        return next((book.subject for gold in query.gold for book in self._books(gold)), None)
-
-    def is_missing(self, gold: Gold) -> bool:
-        """Whether no passage at all could be relevant; not looked into for gold that is only words."""
-        if isinstance(gold, TextGold):
-            return False
-        books = self._books(gold)
-        if isinstance(gold, SpanGold):
-            spans = (span for book in books for span in self._spans(book))
-            return not any(start < gold.end and gold.start < end for start, end in spans)
-        return not books
-
-    def require_some(self, queries: Sequence[Query], kb: str) -> None:
-        """Raise ConfigError when all gold of all queries is missing: the set belongs to other books."""
-        golds = [gold for query in queries for gold in query.gold]
-        if all(self.is_missing(gold) for gold in golds):
-            sources = sorted(book.source for book in self._generation.books.values())
-            raise ConfigError(
-                f"the knowledge base '{kb}' holds none of the gold of this set, for example {golds[0]}",
-                mend=f"name the set of these books: {', '.join(sources[:5])}{', …' if len(sources) > 5 else ''}",
-            )
-
-    def _books(self, gold: Gold) -> list[Book]:
-        if isinstance(gold, TextGold):
-            return []
-        if isinstance(gold, PidGold) and gold.pid in self._generation.row_of:
-            return [self._generation.books[chunk.book_id] for chunk in self._generation.store.get([gold.pid])]
-        name = gold.pid if isinstance(gold, PidGold) else gold.doc
-        return [book for book in self._generation.books.values() if called(book.source, name)]
-
-    def _spans(self, book: Book) -> list[tuple[int, int]]:
-        if book.id not in self._passages:
-            chunks = self._generation.store.of_book(book.id)
-            self._passages[book.id] = [(chunk.start, chunk.end) for chunk, _ in chunks]
-        return self._passages[book.id]

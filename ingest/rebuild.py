@@ -22,8 +22,8 @@ from ingest.staging import staging
 from vector_db import tokenizer
 from vector_db.embedder import model_revision
 from vector_db.layout import KnowledgeBaseFolder
-from vector_db.manifest import SCHEMA, FailureRecord
-from vector_db.writer import GenerationHeader, write_generation
+from vector_db.manifest import SCHEMA, Calibration, FailureRecord, read_manifest
+from vector_db.writer import Calibrate, GenerationHeader, write_generation
 
 _RECOGNISED = "ocr"
 
@@ -165,7 +165,7 @@ class _Rebuild:
                     removed=tuple(sorted(selection.removed)),
                     report=json.dumps([asdict(report) for report in reports], ensure_ascii=False, indent=1),
                 )
-                write_generation(self._target, header, contents, self._previous.folder)
+                write_generation(self._target, header, contents, self._previous.folder, self._calibrator(job))
             unfinished.discard()
             self._forget(outcomes)
         return RebuildReport(
@@ -176,6 +176,18 @@ class _Rebuild:
             chunks=sum(content.record.chunks for content in contents),
             seconds=round(time.monotonic() - started, 2),
         )
+
+    def _calibrator(self, job: Job) -> Calibrate:
+        """Measures refusals with the retriever that will serve; imported here, since most rebuilds change nothing."""
+
+        def calibrate(folder: Path) -> Calibration:
+            from rag.calibrate import calibrator
+
+            self._progress.stage("measure refusals")
+            embedder = job.vectors.embedder if read_manifest(folder).vectors else None
+            return calibrator(self._target.folder, embedder, self._settings)(folder)
+
+        return calibrate
 
     def _forget(self, outcomes: Sequence[Outcome]) -> None:
         """Delete what was recognised in books that are gone; a file that failed may go on from there."""

@@ -12,6 +12,7 @@ from ingest.previous import Previous
 from ingest.progress import Progress
 from ingest.staging import Staging
 from vector_db.embedder import Embedder, Vectors, model_folder, model_revision, open_embedder
+from vector_db.instructions import instructions
 from vector_db.manifest import EmbeddingRecord
 from vector_db.token_counter import TokenCounter
 from vector_db.writer import heading_of
@@ -44,7 +45,8 @@ class PassageVectors:
     def counter(self) -> TokenCounter:
         """Counts as the embedder does, without loading it: a book that it cannot read does not need it."""
         if self._counter is None:
-            self._counter = TokenCounter(model_folder(self._settings.embedding))
+            folder = model_folder(self._settings.embedding)
+            self._counter = TokenCounter(folder, instructions(self._settings.embedding, folder).passage)
         return self._counter
 
     def record(self) -> EmbeddingRecord:

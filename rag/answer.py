@@ -1,6 +1,5 @@
 """The ask flow: retrieve, decide, write, check."""
 
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,16 +7,16 @@ from dataclasses import dataclass, field, replace
 from core.errors import ConfigError
 from core.settings import RetrievalSettings
 from core.text import language_of
-from core.types import Answer, Citation, GenerationOptions, Passage, Turn
+from core.types import Answer, Citation, GenerationOptions, Passage, Scope, Turn
 from rag import prompts
+from rag.conversation import Rewriter
+from rag.neighbours import with_neighbours
 from rag.retrieve import Retriever, term_weights
+from rag.scope import books_of
 from rag.writers import Draft, Task, Writer
 from vector_db.reader import Generation, LiveKnowledgeBase
 
-_REFERS_BACK = re.compile(
-    r"^(?:那么?|它们?|其|这个?|该|上述|前者|后者|and |what about|how about|it |its |they |their |that )", re.I
-)
-_PRONOUN = re.compile(r"它们?的?|前者|后者|上述|\b(?:it|its|they|them|their)\b", re.I)
+_CLOSEST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +27,15 @@ class Question:
     top_k: int | None = None
     history: tuple[Turn, ...] = ()
     options: GenerationOptions = field(default_factory=GenerationOptions)
+    scope: Scope = field(default_factory=Scope)
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """First event: the passages, best first."""
+    """First event: the passages, best first. search_query: as in `Answer`."""
 
     passages: tuple[Passage, ...]
+    search_query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +55,25 @@ class Done:
 Event = Retrieved | Piece | Done
 
 
-def search_query(question: str, history: Sequence[Turn]) -> str:
-    """What to search for: a question that refers back carries the question before it."""
-    asked = [turn.content for turn in history if turn.role == "user"]
-    refers = _REFERS_BACK.search(question.strip()) or _PRONOUN.search(question)
-    return f"{asked[-1]} {question}" if asked and refers else question
-
-
 class Answerer:
     """Answers questions from one knowledge base at a time; safe to share between threads."""
 
-    def __init__(self, retriever: Retriever, writer: Writer, settings: RetrievalSettings) -> None:
+    def __init__(self, retriever: Retriever, writer: Writer, rewriter: Rewriter, settings: RetrievalSettings) -> None:
         self._retriever = retriever
         self._writer = writer
+        self._rewriter = rewriter
         self._settings = settings
 
-    def search(self, kb: LiveKnowledgeBase, text: str, top_k: int | None = None) -> list[Passage]:
-        """The best passages for `text`, best first. Raises ConfigError for a blank question."""
+    def search(
+        self, kb: LiveKnowledgeBase, text: str, top_k: int | None = None, scope: Scope | None = None
+    ) -> list[Passage]:
+        """The best passages for `text`, best first.
+
+        Raises ConfigError for a blank question, and for a book or a subject that the knowledge base does not have.
+        """
         with kb.generation() as generation:
-            return self._retriever.search(generation, _checked(text), top_k or self._settings.top_k)
+            books = books_of(scope or Scope(), generation.books.values())
+            return self._retriever.search(generation, _checked(text), top_k or self._settings.top_k, books)
 
     def ask(self, kb: LiveKnowledgeBase, question: Question) -> Answer:
         """The answer to `question`; a refusal is an answer too."""
@@ -83,22 +84,28 @@ class Answerer:
     def stream(self, kb: LiveKnowledgeBase, question: Question) -> Iterator[Event]:
         """Retrieved, then pieces of text, then Done. One generation serves from first to last.
 
-        Raises ConfigError for a blank question at once, not with the first event.
+        Raises ConfigError for a blank question, or a scope without books, at once, not with the first event.
         """
+        with kb.generation() as generation:
+            books_of(question.scope, generation.books.values())
         return self._events(kb, _checked(question.text), question)
 
     def _events(self, kb: LiveKnowledgeBase, text: str, question: Question) -> Iterator[Event]:
         with kb.generation() as generation:
             clock = _Clock()
-            query = search_query(text, question.history)
-            passages = self._retriever.search(generation, query, question.top_k or self._settings.top_k)
+            query = self._rewriter.rewrite(text, question.history)
+            rewritten = None if query == text else query
+            if rewritten is not None:
+                clock.lap("rewrite")
+            books = books_of(question.scope, generation.books.values())
+            passages = self._retriever.search(generation, query, question.top_k or self._settings.top_k, books)
             clock.lap("retrieve")
-            yield Retrieved(tuple(passages))
+            yield Retrieved(tuple(passages), rewritten)
             reason = self._reason_to_refuse(generation, text, passages)
             draft = Draft("", ())
             if reason is None:
                 weights = term_weights(query, generation.lexical)
-                task = Task(query, passages, weights, question.history, question.options)
+                task = Task(query, with_neighbours(passages, generation), weights, question.history, question.options)
                 for piece in self._writer.stream(task):
                     if isinstance(piece, str):
                         yield Piece(piece)
@@ -107,11 +114,14 @@ class Answerer:
                 clock.lap("write")
                 reason = None if draft.text else prompts.NO_SENTENCE[language_of(text)]
             draft = replace(draft, citations=tuple(c for c in draft.citations if _is_true(c, generation)))
-            yield Done(self._answer(kb, generation, text, draft, reason, clock))
+            answer = self._answer(kb, generation, text, draft, reason, clock)
+            yield Done(replace(answer, search_query=rewritten, closest=_closest(passages) if reason else ()))
 
     def threshold(self, generation: Generation) -> float:
         """The relevance, 0 to 1, that the best passage must reach, else the question is refused."""
-        return self._settings.min_relevance
+        calibration = generation.manifest.calibration
+        measured = calibration.threshold if calibration else 1.0
+        return measured if self._settings.min_relevance is None else self._settings.min_relevance
 
     def _reason_to_refuse(self, generation: Generation, text: str, passages: Sequence[Passage]) -> str | None:
         language = language_of(text)
@@ -142,6 +152,10 @@ class Answerer:
             generation=generation.manifest.id,
             timings_ms=clock.timings(),
         )
+
+
+def _closest(passages: Sequence[Passage]) -> tuple[Passage, ...]:
+    return tuple(sorted(passages, key=lambda passage: -passage.relevance)[:_CLOSEST])
 
 
 def _checked(text: str) -> str:

@@ -1,10 +1,11 @@
 """The composition root: the one place where settings become objects that work together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from core.settings import Settings
 from rag.answer import Answerer
-from rag.retrieve import KebenRetriever, Retriever
+from rag.conversation import ModelRewriter, Rewriter, TermRewriter
+from rag.retrieve import KebenRetriever, Reranker, Retriever
 from rag.writers import ExtractiveWriter, ModelWriter, Writer
 from vector_db.embedder import Embedder, open_embedder
 from vector_db.library import open_knowledge_base
@@ -20,26 +21,45 @@ def build_embedder(settings: Settings, bases: Iterable[LiveKnowledgeBase]) -> Em
 def build_retriever(settings: Settings, embedder: Embedder | None) -> Retriever:
     """A retriever whose dictionaries are loaded."""
     warm_up()
-    return Retriever(embedder, settings.retrieval, settings.embedding.max_unknown_rate)
+    return Retriever(embedder, settings.retrieval, settings.embedding.max_unknown_rate, build_reranker(settings))
 
 
-def build_writer(settings: Settings) -> Writer:
-    """The extractive writer, or the language model that the settings name."""
+def build_reranker(settings: Settings) -> Reranker | None:
+    """The cross-encoder that the settings name, loaded; None without one."""
+    if settings.retrieval.reranker is None:
+        return None
+    from rag.rerank import CrossEncoderReranker
+
+    return CrossEncoderReranker(settings.retrieval.reranker)
+
+
+def build_writing(settings: Settings) -> tuple[Writer, Rewriter]:
+    """The extractive writer, or the language model that the settings name; and who completes follow-up questions."""
     folder = settings.llm.model
     if folder is None:
-        return ExtractiveWriter()
+        return ExtractiveWriter(), TermRewriter()
     from rag.llm import InternLM2Chat
 
-    return ModelWriter(InternLM2Chat(folder=folder, settings=settings.llm), folder.name)
+    chat = InternLM2Chat(folder=folder, settings=settings.llm)
+    return ModelWriter(chat, folder.name), ModelRewriter(chat)
 
 
 def build_answerer(settings: Settings, embedder: Embedder | None) -> Answerer:
     """Everything that answering needs, loaded."""
-    return Answerer(build_retriever(settings, embedder), build_writer(settings), settings.retrieval)
+    writer, rewriter = build_writing(settings)
+    return Answerer(build_retriever(settings, embedder), writer, rewriter, settings.retrieval)
 
 
-def langchain_retriever(settings: Settings, kb: str, top_k: int | None = None) -> KebenRetriever:
-    """A knowledge base for LangChain chains of your own."""
+def langchain_retriever(
+    settings: Settings, kb: str, top_k: int | None = None, books: Sequence[str] = (), subjects: Sequence[str] = ()
+) -> KebenRetriever:
+    """A knowledge base, or the books of it that `books` and `subjects` name, for LangChain chains of your own."""
     base = open_knowledge_base(settings, kb)
     retriever = build_retriever(settings, build_embedder(settings, [base]))
-    return KebenRetriever(knowledge_base=base, retriever=retriever, top_k=top_k or settings.retrieval.top_k)
+    return KebenRetriever(
+        knowledge_base=base,
+        retriever=retriever,
+        top_k=top_k or settings.retrieval.top_k,
+        books=tuple(books),
+        subjects=tuple(subjects),
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from core.text import compatible
-from core.types import Language, Passage
+from core.types import Language, Passage, Turn
 
 REFUSAL: dict[Language, str] = {
     "zh": "这些教材里没有找到能回答这个问题的内容，所以我不知道。",
@@ -21,6 +21,10 @@ NO_SENTENCE: dict[Language, str] = {
     "zh": "找到了相关段落，但其中没有一句回答了这个问题。",
     "en": "Related passages were found, but no sentence of theirs answers the question.",
 }
+# Before a follow-up question as it was searched for.
+UNDERSTOOD: dict[Language, str] = {"zh": "理解为：", "en": "Understood as: "}
+# Before the passages nearest to a question that was refused.
+CLOSEST: dict[Language, str] = {"zh": "你可以看看：", "en": "You may look at:"}
 
 SYSTEM: dict[Language, str] = {
     "zh": (
@@ -41,6 +45,35 @@ _QUESTION: dict[Language, str] = {
     "zh": "教材段落：\n\n{passages}\n\n问题：{question}",
     "en": "Passages:\n\n{passages}\n\nQuestion: {question}",
 }
+REWRITE: dict[Language, str] = {
+    "zh": (
+        "你把对话中的最后一个问题改写成一个不看对话也能懂的问题：用对话里的词语代替“它”“这个”“前者”等指代，补上省略的主题，"
+        "保留原来问的内容和语言。只写出改写后的问题，一行，不要回答它。"
+    ),
+    "en": (
+        "You rewrite the last question of a conversation so that it can be understood without the conversation: put "
+        "the words of the conversation in place of 'it', 'this', 'the former' and the like, add the topic where it is "
+        "left out, and keep what is asked and its language. Write the rewritten question alone, on one line. Do not "
+        "answer it."
+    ),
+}
+_SPEAKERS: dict[Language, dict[str, str]] = {
+    "zh": {"user": "学生", "assistant": "助教"},
+    "en": {"user": "Student", "assistant": "Assistant"},
+}
+_REWRITING: dict[Language, str] = {
+    "zh": "对话：\n{turns}\n\n最后一个问题：{question}\n\n改写后的问题：",
+    "en": "Conversation:\n{turns}\n\nLast question: {question}\n\nRewritten question:",
+}
+# Of a long answer, what it begins with is enough to see what is referred to.
+_TURN_LENGTH = 400
+
+
+def rewriting(question: str, history: Sequence[Turn], language: Language) -> str:
+    """The user's turn that asks for a question which can be understood alone."""
+    speakers = _SPEAKERS[language]
+    turns = "\n".join(f"{speakers[turn.role]}: {' '.join(turn.content.split())[:_TURN_LENGTH]}" for turn in history)
+    return without_turn_markers(_REWRITING[language].format(turns=turns, question=question))
 
 
 def grounded(question: str, passages: Sequence[Passage], language: Language) -> str:

@@ -30,7 +30,7 @@ _PATTERNS: tuple[tuple[QuestionKind, re.Pattern[str]], ...] = (
         QuestionKind.listing,
         re.compile(
             r"哪些|哪几|几[个种类条步点]|[两二三四五六七八九十]+[个种类大条步点]|步骤|流程|优缺点|特点|特征|分类|分为"
-            r"|包括|条件(?:是什么|有)|\bsteps?\b|\bwhat are\b|\bwhich are\b|\blist\b"
+            r"|包括|条件(?:是什么(?!意思)|有)|\bsteps?\b|\bwhat are\b|\bwhich are\b|\blist\b"
             r"|\bkinds? of\b|\btypes? of\b|\bproperties\b|\badvantages\b|\bdrawbacks\b",
             re.I,
         ),

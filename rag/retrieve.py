@@ -1,36 +1,36 @@
-"""Hybrid retrieval: a keyword leg and a dense leg, fused by rank."""
+"""Hybrid retrieval: candidates of a keyword leg and of a dense leg, ranked by all that speaks for each."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
+from numpy.typing import NDArray
 from pydantic import ConfigDict
 
+from core.errors import REBUILD, GenerationCorrupt
 from core.settings import RetrievalSettings
-from core.types import Passage
+from core.types import Passage, Scope
+from rag.candidates import CandidateFinder, Candidates
+from rag.relevance import probabilities, rank_scores
+from rag.scope import books_of
+from rag.search_terms import search_terms
 from vector_db.embedder import Embedder
-from vector_db.lexical import LexicalIndex, index_terms
+from vector_db.lexical import LexicalIndex
+from vector_db.manifest import Calibration
 from vector_db.reader import Generation, LiveKnowledgeBase
-from vector_db.tokenizer import tokens
-from vector_db.writer import heading_of
 
-# 链 is a part of many words: finding it is weak evidence beside finding 链表.
-_SINGLE_CHARACTER = 0.6
+# Two passages are one and the same text to a reader from this share of common words on.
+_SAME = 0.9
 
 
-def reciprocal_rank_fusion(legs: Sequence[tuple[float, Sequence[str]]], k: int) -> dict[str, float]:
-    """Fused scores of ids from weighted rankings, best rank first: sum of weight / (k + rank).
+class Reranker(Protocol):
+    """Orders a few passages anew by reading each together with the question."""
 
-    Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet", SIGIR 2009.
-    """
-    scores: dict[str, float] = {}
-    for weight, ranking in legs:
-        for rank, id_ in enumerate(ranking, 1):
-            scores[id_] = scores.get(id_, 0.0) + weight / (k + rank)
-    return scores
+    def rerank(self, question: str, passages: Sequence[Passage]) -> list[Passage]:
+        """`passages`, best first."""
 
 
 def coverage(question: Mapping[str, float], passage: Sequence[str]) -> float:
@@ -41,77 +41,93 @@ def coverage(question: Mapping[str, float], passage: Sequence[str]) -> float:
 
 
 def term_weights(question: str, lexical: LexicalIndex) -> dict[str, float]:
-    """Inverse document frequency of each term of the question; a single Chinese character says less."""
-    return {term: lexical.idf(term) * _character_weight(term) for term in tokens(question)}
-
-
-def _character_weight(term: str) -> float:
-    return _SINGLE_CHARACTER if len(term) == 1 and not term.isascii() else 1.0
+    """How much each term of the question says, and each other name of one."""
+    terms = search_terms(question, lexical)
+    names = {name: weight for weight, others in zip(terms.weights, terms.names, strict=True) for name in others}
+    return {**{name: float(weight) for name, weight in names.items()}, **terms.by_term()}
 
 
 class Retriever:
-    """Finds passages in one generation."""
+    """Finds passages in one generation; safe to share between threads."""
 
-    def __init__(self, embedder: Embedder | None, settings: RetrievalSettings, max_unknown_rate: float) -> None:
-        self._embedder = embedder
+    def __init__(
+        self,
+        embedder: Embedder | None,
+        settings: RetrievalSettings,
+        max_unknown_rate: float,
+        reranker: Reranker | None = None,
+    ) -> None:
+        self._finder = CandidateFinder(embedder, settings.candidates, max_unknown_rate)
         self._settings = settings
-        self._max_unknown_rate = max_unknown_rate
+        self._reranker = reranker
 
-    def search(self, generation: Generation, question: str, top_k: int) -> list[Passage]:
-        """The `top_k` best passages, best first; none when no leg finds anything."""
-        keyword = self._keyword_leg(generation, question)
-        cosines = self._dense_leg(generation, question)
-        legs = [(1.0, keyword), (self._settings.dense_weight, list(cosines))]
-        fused = reciprocal_rank_fusion(legs, self._settings.rrf_k)
-        best = sorted(fused, key=lambda id_: (-fused[id_], generation.row_of[id_]))[:top_k]
-        weights = term_weights(question, generation.lexical)
-        passages: list[Passage] = []
-        for chunk in generation.store.get(best):
-            book = generation.books[chunk.book_id]
-            terms = index_terms(heading_of(book.title, chunk.heading_path), chunk.reading)
-            relevance = _relevance(coverage(weights, terms), cosines.get(chunk.id))
-            passages.append(Passage(chunk, book, round(fused[chunk.id], 6), round(relevance, 4)))
-        return passages
+    def search(
+        self, generation: Generation, question: str, top_k: int, books: Collection[str] | None = None
+    ) -> list[Passage]:
+        """The `top_k` best passages, best first; none when no leg finds anything.
 
-    def _keyword_leg(self, generation: Generation, question: str) -> list[str]:
-        scores = generation.lexical.scores(tokens(question))
-        count = min(self._settings.candidates, len(scores))
-        rows = np.argpartition(-scores, count - 1)[:count] if count else np.zeros(0, dtype=int)
-        ranked = sorted((row for row in rows if scores[row] > 0), key=lambda row: (-scores[row], row))
-        return [generation.ids[row] for row in ranked]
-
-    def _dense_leg(self, generation: Generation, question: str) -> dict[str, float]:
-        """Cosines by chunk id, best first; empty when the embedder cannot read the question."""
-        if self._embedder is None or not generation.manifest.vectors:
-            return {}
-        if self._embedder.unknown_rate(question) > self._max_unknown_rate:
-            return {}
-        vector = self._embedder.embed_query(question)
-        return dict(generation.dense.nearest(vector, self._settings.candidates))
+        books: ids of the only books to look in. Of passages with the same text only the best is given.
+        """
+        calibration = generation.manifest.calibration
+        if calibration is None:
+            raise GenerationCorrupt(f"{generation.folder} says nothing of what it refuses", mend=REBUILD)
+        found = self._finder.find(generation, question, calibration.cosine, books=books)
+        scores = rank_scores(found.features)
+        order = [int(at) for at in np.argsort(-scores, kind="stable")]
+        wanted = max(top_k, self._settings.rerank) if self._reranker else top_k
+        best = _distinct(order, found, generation, wanted)
+        passages = _passages(best, found, scores, generation, calibration)
+        return self._reranker.rerank(question, passages)[:top_k] if self._reranker else passages
 
 
-def _relevance(covered: float, cosine: float | None) -> float:
-    """Coverage of the question's terms, helped by the cosine where the embedder could read both.
+def _distinct(order: Sequence[int], found: Candidates, generation: Generation, count: int) -> list[int]:
+    """The first `count` candidates of `order` that do not repeat an earlier one."""
+    best: list[int] = []
+    seen: list[set[int]] = []
+    for at in order:
+        if len(best) == count:
+            break
+        words = set(map(int, generation.lexical.stored.of_chunk(int(found.rows[at]))[1]))
+        if not any(_alike(words, other) for other in seen):
+            best.append(at)
+            seen.append(words)
+    return best
 
-    The cosine alone proves nothing: passages on a neighbouring subject reach 0.5 without a word in common.
-    """
-    if cosine is None:
-        return covered
-    return max(covered, (covered + min(1.0, max(0.0, cosine))) / 2)
+
+def _alike(one: set[int], other: set[int]) -> bool:
+    return len(one & other) >= _SAME * max(len(one | other), 1)
+
+
+def _passages(
+    best: Sequence[int],
+    found: Candidates,
+    scores: NDArray[np.float64],
+    generation: Generation,
+    calibration: Calibration,
+) -> list[Passage]:
+    relevance = probabilities(found.features, calibration.relevance)
+    chunks = generation.store.get([generation.ids[found.rows[at]] for at in best])
+    return [
+        Passage(chunk, generation.books[chunk.book_id], round(float(scores[at]), 6), round(float(relevance[at]), 4))
+        for at, chunk in zip(best, chunks, strict=True)
+    ]
 
 
 class KebenRetriever(BaseRetriever):
-    """A knowledge base as a LangChain retriever, for chains of your own."""
+    """A knowledge base as a LangChain retriever, for chains of your own. books, subjects: as in `Scope`."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     knowledge_base: LiveKnowledgeBase
     retriever: Retriever
     top_k: int
+    books: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
         with self.knowledge_base.generation() as generation:
-            return [_document(passage) for passage in self.retriever.search(generation, query, self.top_k)]
+            books = books_of(Scope(self.books, self.subjects), generation.books.values())
+            return [_document(passage) for passage in self.retriever.search(generation, query, self.top_k, books)]
 
 
 def _document(passage: Passage) -> Document:

@@ -22,7 +22,10 @@ _MARKER = re.compile(r"\[(\d{1,2})\]")
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One question to write an answer to. weights: importance of the question's terms."""
+    """One question to write an answer to, such that it can be understood without `history`.
+
+    weights: importance of the question's terms.
+    """
 
     question: str
     passages: Sequence[Passage]

@@ -1,6 +1,7 @@
 """Every error as `application/problem+json` (RFC 9457), mapped in this one place."""
 
 import logging
+import re
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -11,6 +12,7 @@ from starlette.exceptions import HTTPException
 from core.errors import ConfigError, KebenError, KnowledgeBaseMissing
 from server.schemas import Problem
 
+_JSON = re.compile(r"application/(?:[\w.+-]+\+)?json\b", re.I)
 _LOG = logging.getLogger("keben.server")
 _STATUS: tuple[tuple[type[KebenError], HTTPStatus], ...] = (
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -51,9 +53,10 @@ async def _on_keben_error(request: Request, error: Exception) -> JSONResponse:
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-    return _response(
-        _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", faults, "see /docs for the form of the request")
-    )
+    mend = "see /docs for the form of the request"
+    if request.method == "POST" and not _JSON.match(request.headers.get("content-type", "")):
+        mend = "send Content-Type: application/json"
+    return _response(_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", faults, mend))
 
 
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:

@@ -15,9 +15,11 @@ from server.schemas import (
     AskRequest,
     Health,
     KnowledgeBaseBody,
+    KnowledgeBaseName,
     KnowledgeBasesResponse,
     Problem,
     Readiness,
+    RetrievalBody,
     SearchRequest,
     SearchResponse,
     TokenBody,
@@ -55,7 +57,7 @@ def ask(body: AskRequest, service: ServiceDep, accept: Annotated[str, Header()] 
 @router.post("/search", responses=_PROBLEMS, summary="Find passages")
 def search(body: SearchRequest, service: ServiceDep) -> SearchResponse:
     """The best passages for a question, without an answer."""
-    passages = service.answerer.search(service.knowledge_base(body.kb), body.question, body.top_k)
+    passages = service.answerer.search(service.knowledge_base(body.kb), body.question, body.top_k, body.scope())
     return SearchResponse.of(passages)
 
 
@@ -67,6 +69,13 @@ def kbs(service: ServiceDep) -> KnowledgeBasesResponse:
         with service.library.get(name).generation() as generation:
             bodies.append(KnowledgeBaseBody.of(generation.manifest))
     return KnowledgeBasesResponse(kbs=bodies)
+
+
+@router.get("/kbs/{kb}", responses={404: _PROBLEMS[404], 503: _PROBLEMS[503]}, summary="Look at a knowledge base")
+def one_kb(kb: KnowledgeBaseName, service: ServiceDep) -> KnowledgeBaseBody:
+    """A knowledge base with its books and the certificate of its refusals, as served now."""
+    with service.knowledge_base(kb).generation() as generation:
+        return KnowledgeBaseBody.of(generation.manifest)
 
 
 @router.get("/healthz", summary="Is the process alive?")
@@ -102,8 +111,9 @@ def _events(events: Iterator[Event]) -> Iterator[ServerSentEvent]:
 
 def _sse(event: Event) -> ServerSentEvent:
     match event:
-        case Retrieved(passages):
-            return ServerSentEvent(SearchResponse.of(passages).model_dump_json(), event="retrieval")
+        case Retrieved(passages, search_query):
+            found = RetrievalBody(passages=SearchResponse.of(passages).passages, search_query=search_query)
+            return ServerSentEvent(found.model_dump_json(), event="retrieval")
         case Piece(text):
             return ServerSentEvent(TokenBody(text=text).model_dump_json(), event="token")
         case Done(answer):

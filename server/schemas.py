@@ -1,16 +1,21 @@
 """Request and response bodies: the wire form, apart from the domain's own types."""
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.settings import KB_NAME
-from core.types import Answer, Citation, GenerationOptions, Passage, Turn
+from core.types import Answer, Citation, GenerationOptions, Passage, Scope, Turn
 from rag.answer import Question
-from vector_db.manifest import Manifest
+from vector_db.manifest import Certificate, Manifest
 
 _EXAMPLE = "死锁的四个必要条件是什么？"
+SEARCH_QUERY: Any = Field(
+    description="The question as it was searched for, where the conversation had to complete it; else null.",
+    examples=["死锁的必要条件有哪些？"],
+)
+Name = Annotated[str, Field(min_length=1, max_length=500)]
 KnowledgeBaseName = Annotated[str, Field(pattern=KB_NAME, examples=["default"])]
 
 
@@ -47,19 +52,39 @@ class SearchRequest(_Body):
     question: str = Field(min_length=1, max_length=2000, examples=[_EXAMPLE])
     kb: KnowledgeBaseName | None = Field(None, description="Knowledge base; the default one if left out.")
     top_k: int | None = Field(None, ge=1, le=50, description="Passages wanted.", examples=[5])
+    books: list[Name] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Search these books alone, each by its title or source file; all if empty.",
+        examples=[["操作系统"]],
+    )
+    subjects: list[Name] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Search the books of these subjects alone; all if empty.",
+        examples=[["操作系统"]],
+    )
+
+    def scope(self) -> Scope:
+        """The domain's form of `books` and `subjects`."""
+        return Scope(tuple(self.books), tuple(self.subjects))
 
 
 class AskRequest(SearchRequest):
     """A question for an answer with citations."""
 
-    history: list[TurnBody] = Field(default_factory=list, max_length=100)
+    history: list[TurnBody] = Field(
+        default_factory=list,
+        max_length=100,
+        description="The conversation so far, oldest message first; a question that needs it is completed from it.",
+    )
     stream: bool = Field(False, description="Answer with server-sent events: retrieval, token, done.")
     options: OptionsBody = Field(default_factory=OptionsBody)
 
     def question_for_rag(self) -> Question:
         """The domain's form."""
         history = tuple(Turn(turn.role, turn.content) for turn in self.history)
-        return Question(self.question, self.top_k, history, self.options.options())
+        return Question(self.question, self.top_k, history, self.options.options(), self.scope())
 
 
 class CitationBody(_Body):
@@ -82,24 +107,6 @@ class CitationBody(_Body):
         return cls.model_validate(citation, from_attributes=True)
 
 
-class AnswerBody(_Body):
-    """An answer, or a refusal: then `answer` says so, `citations` is empty and `reason` is set."""
-
-    answer: str = Field(description="Markdown with markers [1], [2], …", examples=["死锁的产生有四个必要条件。[1]"])
-    citations: list[CitationBody]
-    refused: bool = Field(examples=[False])
-    reason: str | None = Field(examples=[None])
-    model: str = Field(description="'extractive', or the name of the language model.", examples=["extractive"])
-    kb: str = Field(examples=["default"])
-    generation: str = Field(description="The generation that answered.", examples=["20261123T064701965347Z-77cbcc"])
-    timings_ms: dict[str, float] = Field(examples=[{"retrieve": 8.1, "write": 3.2, "total": 11.4}])
-
-    @classmethod
-    def of(cls, answer: Answer) -> "AnswerBody":
-        """The wire form of an answer."""
-        return cls.model_validate(answer, from_attributes=True)
-
-
 class PassageBody(_Body):
     """A retrieved passage: the book's text at `[start, end)`."""
 
@@ -109,7 +116,8 @@ class PassageBody(_Body):
     page: int | None
     page_label: str | None
     text: str
-    score: float
+    score: float = Field(description="Fused rank score; comparable within one question only.", examples=[0.0164])
+    relevance: float = Field(description="How well the passage fits the question, 0 to 1.", examples=[0.83])
     start: int
     end: int
 
@@ -125,8 +133,36 @@ class PassageBody(_Body):
             page_label=chunk.page_label,
             text=chunk.text,
             score=passage.score,
+            relevance=passage.relevance,
             start=chunk.start,
             end=chunk.end,
+        )
+
+
+class AnswerBody(_Body):
+    """An answer, or a refusal: then `answer` says so, `citations` is empty, and `reason` and `closest` say more."""
+
+    answer: str = Field(description="Markdown with markers [1], [2], …", examples=["死锁的产生有四个必要条件。[1]"])
+    citations: list[CitationBody]
+    refused: bool = Field(examples=[False])
+    reason: str | None = Field(examples=[None])
+    model: str = Field(description="'extractive', or the name of the language model.", examples=["extractive"])
+    kb: str = Field(examples=["default"])
+    generation: str = Field(description="The generation that answered.", examples=["20261123T064701965347Z-77cbcc"])
+    timings_ms: dict[str, float] = Field(examples=[{"retrieve": 8.1, "write": 3.2, "total": 11.4}])
+    search_query: str | None = SEARCH_QUERY
+    closest: list[PassageBody] = Field(
+        description="Of a refusal, up to three passages that come nearest to the question; else empty.", examples=[[]]
+    )
+
+    @classmethod
+    def of(cls, answer: Answer) -> "AnswerBody":
+        """The wire form of an answer."""
+        fields = {name: getattr(answer, name) for name in cls.model_fields.keys() - {"citations", "closest"}}
+        return cls(
+            **fields,
+            citations=[CitationBody.of(citation) for citation in answer.citations],
+            closest=[PassageBody.of(passage) for passage in answer.closest],
         )
 
 
@@ -147,6 +183,12 @@ class SearchResponse(_Body):
         return cls(passages=[PassageBody.of(passage) for passage in passages])
 
 
+class RetrievalBody(SearchResponse):
+    """The first event of a stream: the passages that the answer is written from."""
+
+    search_query: str | None = SEARCH_QUERY
+
+
 class BookBody(_Body):
     """An indexed book. dense: whether the embedder takes part in ranking it."""
 
@@ -163,6 +205,16 @@ class BookBody(_Body):
     dense: bool
 
 
+class RefusalsBody(_Body):
+    """When a question is refused, and how well that was measured to work. `certificate` is null where it was not."""
+
+    threshold: float = Field(description="The least probability that the best passage must have.", examples=[0.31])
+    certificate: Certificate | None = Field(
+        description="Precision, recall and F1 of what is accepted, with 95 % intervals, on questions that had no part "
+        "in setting the threshold; `near` and `far`: F1 against questions near the subject and far from it."
+    )
+
+
 class KnowledgeBaseBody(_Body):
     """A knowledge base as it is served now."""
 
@@ -171,6 +223,7 @@ class KnowledgeBaseBody(_Body):
     created_at: str
     embedder: str
     chunks: int
+    refusals: RefusalsBody | None
     books: list[BookBody]
 
     @classmethod
@@ -182,6 +235,9 @@ class KnowledgeBaseBody(_Body):
             created_at=manifest.created_at,
             embedder=manifest.embedding.model,
             chunks=manifest.chunks,
+            refusals=None
+            if manifest.calibration is None
+            else RefusalsBody(threshold=manifest.calibration.threshold, certificate=manifest.calibration.certificate),
             books=[BookBody(**record.model_dump(include=set(BookBody.model_fields))) for record in manifest.books],
         )
 

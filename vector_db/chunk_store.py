@@ -2,11 +2,14 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import REBUILD, GenerationCorrupt
 from core.types import BlockKind, Chunk, Page, Span
@@ -16,7 +19,7 @@ CREATE TABLE pages (book_id TEXT, ordinal INTEGER, number INTEGER, label TEXT, s
     PRIMARY KEY (book_id, ordinal));
 CREATE TABLE chunks (row INTEGER PRIMARY KEY, id TEXT UNIQUE, book_id TEXT, ordinal INTEGER, part INTEGER,
     heading_path TEXT, page INTEGER, page_label TEXT, start INTEGER, end INTEGER, text TEXT, spans TEXT,
-    vector_row INTEGER);
+    vector_row INTEGER, section INTEGER);
 CREATE INDEX chunks_of_book ON chunks (book_id, ordinal);
 """
 _COLUMNS = "id, book_id, ordinal, part, heading_path, page, page_label, start, end, text, spans"
@@ -70,10 +73,10 @@ class ChunkWriter:
         """A new book; its chunks take the next rows, and the next rows of vectors if it has some."""
         place = BookRows(self._rows, len(chunks), self._vectors, len(chunks) if with_vectors else 0)
         self._connection.executemany(
-            f"INSERT INTO chunks VALUES (?, {', '.join('?' * 12)})",
+            f"INSERT INTO chunks VALUES (?, {', '.join('?' * 13)})",
             (
-                (place.first + at, *_row(chunk), place.first_vector + at if with_vectors else None)
-                for at, chunk in enumerate(chunks)
+                (place.first + at, *_row(chunk), place.first_vector + at if with_vectors else None, section)
+                for at, (chunk, section) in enumerate(zip(chunks, _sections(chunks, place.first), strict=True))
             ),
         )
         self._connection.executemany(
@@ -94,8 +97,9 @@ class ChunkWriter:
         then = BookRows(first or 0, count, first_vector or 0, vectors)
         now = BookRows(self._rows, count, self._vectors, vectors)
         self._connection.execute(
-            f"INSERT INTO chunks SELECT row + ?, {_COLUMNS}, vector_row + ? FROM base.chunks WHERE book_id = ?",
-            [now.first - then.first, now.first_vector - then.first_vector, book_id],
+            f"INSERT INTO chunks SELECT row + ?, {_COLUMNS}, vector_row + ?, section + ? "
+            "FROM base.chunks WHERE book_id = ?",
+            [now.first - then.first, now.first_vector - then.first_vector, now.first - then.first, book_id],
         )
         self._connection.execute("INSERT INTO pages SELECT * FROM base.pages WHERE book_id = ?", [book_id])
         return then, self._placed(now)
@@ -111,6 +115,22 @@ def _row(chunk: Chunk) -> tuple[object, ...]:
     path = json.dumps(chunk.heading_path, ensure_ascii=False)
     place = (chunk.page, chunk.page_label, chunk.start, chunk.end)
     return (chunk.id, chunk.book_id, chunk.ordinal, chunk.part, path, *place, chunk.text, spans)
+
+
+def _sections(chunks: Sequence[Chunk], first: int) -> Iterator[int]:
+    """For each chunk the row of the first that stands under the same top heading of the book."""
+    known: dict[tuple[str, ...], int] = {}
+    for row, chunk in enumerate(chunks, first):
+        yield known.setdefault(chunk.heading_path[:1], row)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All chunks by row. vectors: the row of each one's vector, -1 without one. sections: as in `_sections`."""
+
+    ids: list[str]
+    vectors: NDArray[np.int32]
+    sections: NDArray[np.int32]
 
 
 class ChunkStore:
@@ -131,9 +151,11 @@ class ChunkStore:
         finally:
             connection.close()
 
-    def ids(self) -> list[str]:
-        """Chunk ids by row; row `i` is document `i` of the keyword index."""
-        return [str(id_) for (id_,) in self._query("SELECT id FROM chunks ORDER BY row")]
+    def rows(self) -> Rows:
+        """All chunks; row `i` is document `i` of the keyword index."""
+        found = self._query("SELECT id, ifnull(vector_row, -1), section FROM chunks ORDER BY row")
+        ids, vectors, sections = zip(*found, strict=True) if found else ((), (), ())
+        return Rows([str(id_) for id_ in ids], np.array(vectors, dtype=np.int32), np.array(sections, dtype=np.int32))
 
     def ids_by_vector(self) -> list[str]:
         """Chunk ids by the row of their vector."""
@@ -151,6 +173,16 @@ class ChunkStore:
         marks = ", ".join("?" * len(ids))
         found = {c.id: c for c in map(_chunk, self._query(f"SELECT {_COLUMNS} FROM chunks WHERE id IN ({marks})", ids))}
         return [found[id_] for id_ in ids]
+
+    def at(self, book_id: str, ordinal: int) -> Chunk | None:
+        """The chunk at a place in a book; None past its end."""
+        sql = f"SELECT {_COLUMNS} FROM chunks WHERE book_id = ? AND ordinal = ?"
+        return next(map(_chunk, self._query(sql, [book_id, ordinal])), None)
+
+    def text(self, book_id: str, start: int, end: int) -> str:
+        """`[start, end)` of a book's text."""
+        parts = ((page.start, text) for page, text in self.pages(book_id))
+        return "".join(text[max(start - at, 0) : max(end - at, 0)] for at, text in parts)
 
     def of_book(self, book_id: str) -> list[tuple[Chunk, int | None]]:
         """Chunks of a book in reading order, each with the row of its vector."""

@@ -1,8 +1,10 @@
 """Embedders: what turns texts into vectors, where its model lies, and which kind a model needs."""
 
 import hashlib
+import re
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,11 @@ from numpy.typing import NDArray
 
 from core.errors import ModelError
 from core.settings import EmbeddingSettings
+from vector_db.instructions import instructions
 
 BUNDLED = "keben-zh-en"
 _BUNDLED_FOLDER = Path(__file__).parent / "bundled_embedder"
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 Vectors = NDArray[np.float32]
 
 
@@ -48,6 +52,12 @@ class Embedder(Embeddings):
         return [float(x) for x in self.encode_queries([text])[0]]
 
 
+@cache
+def bundled_embedder() -> Embedder:
+    """The bundled model, loaded once: besides passages, it knows which words are alike."""
+    return open_embedder(EmbeddingSettings(model=BUNDLED))
+
+
 def open_embedder(settings: EmbeddingSettings) -> Embedder:
     """Load the model that the settings name (seconds). Raises ModelError."""
     from vector_db.static_model import StaticEmbedder, is_static
@@ -61,23 +71,37 @@ def open_embedder(settings: EmbeddingSettings) -> Embedder:
     return SentenceEmbedder(settings, folder, revision)
 
 
+def require_vectors(embedder: Embedder, folder: Path) -> None:
+    """Raise ModelError unless the embedder in `folder` makes vectors that can be compared."""
+    if embedder.dimension < 1:
+        raise ModelError(f"the embedder in {folder} has no dimension", mend="name another model")
+    if not np.isfinite(embedder.encode(["The book explains it. 这本书里有解释。"])).all():
+        raise ModelError(f"the embedder in {folder} makes vectors that are not numbers", mend="check its weights")
+
+
 def model_folder(settings: EmbeddingSettings) -> Path:
-    """Where the model lies; raises ModelError when it is not on this machine."""
+    """Where the model lies; one that is named as on the hub is downloaded if need be. Raises ModelError."""
     if settings.model == BUNDLED:
         return _BUNDLED_FOLDER
     folder = Path(settings.model).expanduser()
+    if _HUB_NAME.fullmatch(settings.model) and not folder.exists():
+        from vector_db.hub import hub_folder
+
+        return hub_folder(settings.model, ("*.safetensors",))
     if not (folder / "modules.json").is_file():
         raise ModelError(
             f"no sentence-transformers model in {settings.model!r} (modules.json is missing)",
-            mend=f"set KEBEN_EMBEDDING__MODEL to '{BUNDLED}' or to the folder of a downloaded model",
+            mend=f"set KEBEN_EMBEDDING__MODEL to '{BUNDLED}', to the folder of a downloaded model or to a name on the "
+            "hub, as BAAI/bge-small-zh-v1.5",
         )
     return folder
 
 
 def model_revision(settings: EmbeddingSettings) -> str:
-    """A fingerprint of the model's files (names, sizes, small files' contents): 12 hex digits.
+    """A fingerprint of all that the vectors of passages depend on: 12 hex digits.
 
-    Cheap enough to compare on every start, without loading the model.
+    That is the model's files (names, sizes, small files' contents) and what is written before a passage. Cheap enough
+    to compare on every start, without loading the model.
     """
     folder = model_folder(settings)
     digest = hashlib.sha256()
@@ -86,4 +110,5 @@ def model_revision(settings: EmbeddingSettings) -> str:
             digest.update(f"{path.relative_to(folder)}:{path.stat().st_size}".encode())
             if path.stat().st_size < 2**20:
                 digest.update(path.read_bytes())
+    digest.update(instructions(settings, folder).passage.encode())
     return digest.hexdigest()[:12]

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from core.errors import REBUILD, GenerationCorrupt, IndexMismatch
 from core.types import Book, Language
 
-SCHEMA = 2
+SCHEMA = 3
 MANIFEST = "manifest.json"
 
 
@@ -17,7 +17,7 @@ class _Record(BaseModel):
 
 
 class EmbeddingRecord(_Record):
-    """The model that made the vectors. revision: fingerprint of its files."""
+    """The model that made the vectors. revision: fingerprint of its files and of how they were used."""
 
     model: str
     revision: str
@@ -77,13 +77,65 @@ class FailureRecord(_Record):
     harmless: bool = False
 
 
+class CosineScale(_Record):
+    """The cosines of questions with passages at random: a score of 0 and of 1 in standard deviations above them."""
+
+    mean: float
+    deviation: float = Field(gt=0)
+
+
+class RelevanceModel(_Record):
+    """Logistic regression on the features of `rag.candidates`."""
+
+    weights: tuple[float, ...]
+    intercept: float
+
+
+class Rate(_Record):
+    """A share with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Certificate(_Record):
+    """How well questions were told apart that had no part in the fit.
+
+    near, far: F1 against questions near the subject, and far from it, alone. accepted, near_refused, far_refused: how
+    many questions of each kind were asked. source: what they were made from.
+    """
+
+    precision: Rate
+    recall: Rate
+    f1: Rate
+    near: Rate | None
+    far: Rate | None
+    accepted: int
+    near_refused: int
+    far_refused: int
+    source: str
+
+
+class Calibration(_Record):
+    """What turns features of passages into the probability that one answers, and the least that is answered.
+
+    cosine: None without vectors. certificate: None where too little could be asked; the threshold then is a guess.
+    """
+
+    cosine: CosineScale | None
+    relevance: RelevanceModel
+    threshold: float = Field(ge=0, le=1)
+    certificate: Certificate | None
+
+
 class Manifest(_Record):
     """manifest.json, written last: a folder without it is not a generation.
 
     fingerprint: settings and versions that the chunks depend on. files: SHA-256 of each file.
     parent: the generation that this one was made from. removed: files that were taken out by hand and stay
     out. indexed: distinct vectors; passages of equal text share one. tombstones: deleted vectors whose places
-    the vector index still holds.
+    the vector index still holds. calibration: of refusals; None only while it is being measured.
     """
 
     schema_version: int = SCHEMA
@@ -102,6 +154,7 @@ class Manifest(_Record):
     vectors: int
     indexed: int
     tombstones: int = 0
+    calibration: Calibration | None = None
     files: dict[str, str]
 
     def require_embedder(self, model: str, revision: str) -> None:
@@ -110,7 +163,7 @@ class Manifest(_Record):
             raise IndexMismatch(
                 f"the knowledge base '{self.kb}' was built with the embedder '{self.embedding.model}' "
                 f"({self.embedding.revision}), the settings name '{model}' ({revision})",
-                mend=f"run `keben rebuild --kb {self.kb}`, or set KEBEN_EMBEDDING__MODEL back",
+                mend=f"run `keben rebuild --kb {self.kb}`, or set KEBEN_EMBEDDING__MODEL and what belongs to it back",
             )
 
 

@@ -2,15 +2,18 @@
 
 import fcntl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import REBUILD, GenerationCorrupt, KebenError
 from core.types import Book
 from vector_db.chunk_store import ChunkStore
 from vector_db.dense import DenseIndex
-from vector_db.files import CHROMA, CHUNKS, LEXICAL, check_files
+from vector_db.files import CHROMA, CHUNKS, EMBEDDINGS, LEXICAL, check_files
 from vector_db.layout import IN_USE, KnowledgeBaseFolder
 from vector_db.lexical import LexicalIndex
 from vector_db.manifest import Manifest, read_manifest
@@ -42,10 +45,21 @@ class Generation:
         check_files(self.folder, self.manifest)
         self.books: dict[str, Book] = {record.id: record.book() for record in self.manifest.books}
         self.store = ChunkStore(self.folder / CHUNKS)
-        self.ids = self.store.ids()
+        rows = self.store.rows()
+        self.ids, self.vector_rows, self.sections = rows.ids, rows.vectors, rows.sections
         self.row_of = {id_: row for row, id_ in enumerate(self.ids)}
+        self.vectors: NDArray[np.float32] = np.load(self.folder / EMBEDDINGS, mmap_mode="r")
         self.lexical = LexicalIndex(self.folder / LEXICAL, len(self.ids))
         self.dense = DenseIndex(self.folder / CHROMA, self.manifest.indexed)
+
+    def rows_of(self, books: Collection[str]) -> NDArray[np.bool_]:
+        """Which rows are chunks of `books` (ids)."""
+        chosen = np.zeros(len(self.ids), dtype=bool)
+        start = 0
+        for record in self.manifest.books:
+            chosen[start : start + record.chunks] = record.id in books
+            start += record.chunks
+        return chosen
 
     @contextmanager
     def in_use(self) -> Iterator["Generation"]:

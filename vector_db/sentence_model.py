@@ -1,15 +1,17 @@
 """Any sentence-transformers model as an embedder. The only module that imports sentence_transformers."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from core.errors import ModelError
 from core.settings import EmbeddingSettings
 from core.text import compatible
-from vector_db.embedder import Embedder, Vectors
+from vector_db.embedder import Embedder, Vectors, require_vectors
+from vector_db.instructions import instructions
 from vector_db.token_counter import TokenCounter
 
 
@@ -27,32 +29,48 @@ class SentenceEmbedder(Embedder):
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
         try:
-            self._model = SentenceTransformer(str(folder), local_files_only=True, trust_remote_code=False)
+            self._model = SentenceTransformer(
+                str(folder),
+                device=settings.device,
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
+            )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            raise ModelError(
-                f"the embedder in {folder} cannot be loaded: {error}", mend="check the model folder"
-            ) from error
+            raise ModelError(f"the embedder in {folder} cannot be loaded: {error}", mend=_mend(folder)) from error
         # A tokenizer of its own, since one keeps the last call's truncation: threads that encode would lose theirs.
         self._counter = TokenCounter(folder)
+        self._instructions = instructions(settings, folder)
         self._batch_size = settings.batch_size
         self.name = settings.model
         self.revision = revision
         self.dimension = int(self._model.get_embedding_dimension() or 0)
+        require_vectors(self, folder)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """As `Embedder.encode`."""
-        vectors = self._model.encode(
+        return self._encoded(self._model.encode_document, texts, self._instructions.passage)
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """As `Embedder.encode_queries`."""
+        return self._encoded(self._model.encode_query, texts, self._instructions.query)
+
+    def _encoded(self, encode: Callable[..., Any], texts: Sequence[str], instruction: str) -> Vectors:
+        vectors = encode(
             [compatible(text) for text in texts],
+            prompt=instruction,
             batch_size=self._batch_size,
             normalize_embeddings=True,
             show_progress_bar=False,
         )
-        return np.asarray(vectors, dtype=np.float32)
-
-    def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        """As `Embedder.encode_queries`."""
-        return self.encode(texts)
+        return np.asarray(vectors, dtype=np.float32).reshape(len(texts), self.dimension)
 
     def unknown_rate(self, text: str) -> float:
         """As `Embedder.unknown_rate`."""
         return self._counter.unknown_rate(text)
+
+
+def _mend(folder: Path) -> str:
+    if any(folder.rglob("*.safetensors")) or not any(folder.rglob("*.bin")):
+        return "check the model folder"
+    return "only safetensors are read: load the model once with sentence-transformers and save it to another folder"

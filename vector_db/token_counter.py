@@ -25,25 +25,22 @@ class TokenCounter:
     lower case and Simplified characters.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Load the tokenizer of the model in `folder`; raises ModelError."""
-        # Imported here: a rebuild without changes counts nothing.
-        from tokenizers import Tokenizer
+    def __init__(self, folder: Path, instruction: str = "") -> None:
+        """Load the tokenizer of the model in `folder`; raises ModelError.
 
-        file = _below(folder, _FILE)
-        try:
-            self._tokenizer: Any = Tokenizer.from_file(str(file)) if file else _converted(folder)
-            specials = self._tokenizer.num_special_tokens_to_add(is_pair=False)
-            self.reads = _reads(folder, specials)
-        # `tokenizers` raises a bare Exception for a damaged file; nothing narrower is documented.
-        except Exception as error:
-            raise ModelError(
-                f"the tokenizer of the embedder in {folder} cannot be loaded: {error}", mend="check the model folder"
-            ) from error
+        instruction: what is written before each text, and leaves less of it to be read.
+        """
+        self._tokenizer, limit = load_tokenizer(folder)
+        taken = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        if instruction:
+            taken += len(self._tokenizer.encode(instruction, add_special_tokens=False).ids)
+        self.reads = max(limit - taken, 1) if limit else None
         self.form: Callable[[str], str] = normalise if _is_normalised(folder) else compatible
         self._unknown = _unknown_id(self._tokenizer)
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+        if not _knows_any(self._tokenizer, self._unknown):
+            raise ModelError(
+                f"the tokenizer of the embedder in {folder} knows no token of any text", mend="check the model folder"
+            )
 
     def __call__(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text."""
@@ -56,10 +53,35 @@ class TokenCounter:
 
         An embedder that reads nothing but unknown tokens ranks passages at random.
         """
-        ids: list[int] = self._tokenizer.encode(self.form(_sample(text)), add_special_tokens=False).ids
-        if not ids or self._unknown is None:
+        read = self.form(_sample(text))
+        ids: list[int] = self._tokenizer.encode(read, add_special_tokens=False).ids
+        if not ids:
+            return 1.0 if any(character.isalnum() for character in read) else 0.0
+        if self._unknown is None:
             return 0.0
         return sum(token == self._unknown for token in ids) / len(ids)
+
+
+def load_tokenizer(folder: Path) -> tuple[Any, int | None]:
+    """The tokenizer of the model in `folder`, which neither cuts nor pads, and how much of a text the model reads.
+
+    That is in tokens with the special ones; None if it reads all. Raises ModelError.
+    """
+    # Imported here: a rebuild without changes counts nothing.
+    from tokenizers import Tokenizer
+
+    file = _below(folder, _FILE)
+    try:
+        tokenizer: Any = Tokenizer.from_file(str(file)) if file else _converted(folder)
+        limit = _limit(folder)
+    # `tokenizers` raises a bare Exception for a damaged file; nothing narrower is documented.
+    except Exception as error:
+        raise ModelError(
+            f"the tokenizer of the embedder in {folder} cannot be loaded: {error}", mend="check the model folder"
+        ) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer, limit
 
 
 def _sample(text: str) -> str:
@@ -98,10 +120,15 @@ def _converted(folder: Path) -> Any:
     return tokenizer.backend_tokenizer
 
 
-def _reads(folder: Path, specials: int) -> int | None:
+def _knows_any(tokenizer: Any, unknown: int | None) -> bool:
+    added = set(tokenizer.get_added_tokens_decoder())
+    return any(token != unknown and token not in added for token in range(tokenizer.get_vocab_size()))
+
+
+def _limit(folder: Path) -> int | None:
     for file, key in (("sentence_bert_config.json", "max_seq_length"), ("tokenizer_config.json", "model_max_length")):
         path = _below(folder, file)
         limit = json.loads(path.read_text(encoding="utf-8")).get(key) if path else None
         if isinstance(limit, int) and limit < _NO_LIMIT:
-            return max(limit - specials, 1)
+            return limit
     return None

@@ -3,6 +3,7 @@
 import logging
 import re
 import threading
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Any
 
@@ -10,7 +11,7 @@ from core.text import compatible
 from vector_db.stopwords import ENGLISH, QUESTION_WORDS_ZH
 
 # Raised whenever the tokens of a text change: older keyword indexes are then rebuilt.
-VERSION = 2
+VERSION = 3
 
 _RUN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+|[a-z0-9_]+(?:[+#]+)?|[^\W\u3400-\u9fff]+")
 # CO₂, but not log₂8.
@@ -26,28 +27,93 @@ def normalise(text: str) -> str:
     return str(_converter().convert(text)) if _TRADITIONAL_HINT.search(text) else text
 
 
-def tokens(text: str) -> list[str]:
+class Words:
+    """Chinese terms that a dictionary lacks, each of two characters or more, found wherever they stand."""
+
+    def __init__(self, terms: Iterable[str] = ()) -> None:
+        self._by_start: dict[str, list[str]] = {}
+        for term in sorted(set(terms)):
+            self._by_start.setdefault(term[:2], []).append(term)
+
+    def within(self, run: str) -> Iterator[str]:
+        """Those that stand in `run`, in order."""
+        if self._by_start:
+            for start in range(len(run) - 1):
+                for term in self._by_start.get(run[start : start + 2], ()):
+                    if run.startswith(term, start):
+                        yield term
+
+
+_NO_WORDS = Words()
+
+
+def tokens(text: str, words: Words = _NO_WORDS) -> list[str]:
     """Search terms of `text` in order, question and function words left out.
 
-    Chinese runs are cut by jieba in search mode; Latin words are stemmed (Porter 2).
+    Chinese runs are cut by jieba in search mode, to which `words` are added. Characters side by side that no word of
+    the dictionary takes in give their pairs too. Latin words are stemmed (Porter 2).
     """
     terms: list[str] = []
     for run in _RUN.findall(normalise(text)):
-        if "\u3400" <= run[0] <= "\u9fff":
-            terms += [word for word in _jieba().cut_for_search(run) if word not in QUESTION_WORDS_ZH]
+        if is_chinese(run):
+            terms += _chinese(run)
+            terms += words.within(run)
         elif run not in ENGLISH:
             terms.append(_stem(run) if run.isascii() else run)
     return terms
 
 
-def cut_words(run: str) -> list[str]:
-    """The words of a run of Chinese characters that jieba's dictionary has, and those inside longer ones."""
+def content_words(text: str) -> list[str]:
+    """The words of `text` in order as they stand, without question and function words."""
+    words: list[str] = []
+    for run in _RUN.findall(normalise(text)):
+        words += cut(run) if is_chinese(run) else [run]
+    return [word for word in words if word not in QUESTION_WORDS_ZH and word not in ENGLISH]
+
+
+def is_chinese(run: str) -> bool:
+    """Whether a run of one script is Chinese."""
+    return "\u3400" <= run[0] <= "\u9fff"
+
+
+def cut(run: str) -> list[str]:
+    """The words of a Chinese run in order, none left out. Words that are not in the dictionary are not guessed at."""
+    return list(_jieba().cut(run, HMM=False))
+
+
+def cut_all(run: str) -> list[str]:
+    """As `cut`, with the shorter words inside longer ones."""
     return list(_jieba().cut_for_search(run, HMM=False))
 
 
 def word_frequencies() -> dict[str, int]:
-    """How often jieba's texts say each word of its dictionary."""
+    """How often jieba's own texts say each word of its dictionary."""
     return {word: count for word, count in _jieba().FREQ.items() if count}
+
+
+def in_dictionary(word: str) -> bool:
+    """Whether jieba knows `word`."""
+    return bool(_jieba().FREQ.get(word))
+
+
+def _chinese(run: str) -> list[str]:
+    terms: list[str] = []
+    alone = ""
+    # A guessed word (jieba's hidden Markov model) hides its parts, and is guessed otherwise in another sentence.
+    for word in _jieba().cut_for_search(run, HMM=False):
+        kept = word not in QUESTION_WORDS_ZH
+        if kept and len(word) == 1:
+            alone += word
+        else:
+            terms += _pairs(alone)
+            alone = ""
+        if kept:
+            terms.append(word)
+    return terms + _pairs(alone)
+
+
+def _pairs(characters: str) -> list[str]:
+    return [characters[at : at + 2] for at in range(len(characters) - 1)]
 
 
 def warm_up() -> None:

@@ -47,7 +47,7 @@ def verify_generation(folder: Path) -> Manifest:
     manifest = read_manifest(folder)
     check_files(folder, manifest)
     store = ChunkStore(folder / CHUNKS)
-    ids = store.ids()
+    ids = store.rows().ids
     if len(ids) != manifest.chunks:
         raise _corrupt(f"{len(ids)} chunks, the manifest says {manifest.chunks}")
     for book in manifest.books:

@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,15 @@ from core.types import Chunk, Page
 from vector_db.chunk_store import BookRows, ChunkStore, ChunkWriter
 from vector_db.files import CHROMA, CHUNKS, EMBEDDINGS, LEXICAL, REPORT, checksums
 from vector_db.layout import IN_USE, KnowledgeBaseFolder
-from vector_db.manifest import MANIFEST, BookRecord, EmbeddingRecord, FailureRecord, Manifest, read_manifest
+from vector_db.manifest import (
+    MANIFEST,
+    BookRecord,
+    Calibration,
+    EmbeddingRecord,
+    FailureRecord,
+    Manifest,
+    read_manifest,
+)
 from vector_db.verify import verify_in_new_process
 
 if TYPE_CHECKING:
@@ -25,6 +33,8 @@ if TYPE_CHECKING:
 # A copied vector index pays while most of it stays, and while few of its places are left from deletions.
 _LEAST_KEPT, _MOST_TOMBSTONES = 0.5, 0.25
 Vectors = NDArray[np.float32]
+# From the folder of a finished generation.
+Calibrate = Callable[[Path], Calibration]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +77,18 @@ def write_generation(
     header: GenerationHeader,
     books: Sequence[BookContent | KeptBook],
     base: Path | None = None,
+    calibrate: Calibrate | None = None,
 ) -> Manifest:
-    """Write, verify and publish; the served generation is untouched until the last step.
+    """Write, verify, calibrate and publish; the served generation is untouched until the last step.
 
-    base: folder of the generation before, from which the kept books are copied. Only while `target.building()` is
-    held. Raises VerificationFailed, or StorageError when the disk is full or cannot be written.
+    base: folder of the generation before, from which the kept books are copied. calibrate: measures what the finished
+    generation is to refuse. Only while `target.building()` is held. Raises VerificationFailed, or StorageError when the
+    disk is full or cannot be written.
     """
     folder: Path | None = None
     try:
         folder = target.new_folder()
-        manifest = _Build(folder, target, header, books, base).run()
+        manifest = _Build(folder, target, header, books, base, calibrate).run()
         target.publish(folder)
         target.remove_old(manifest.id, manifest.parent)
     except (KebenError, OSError, sqlite3.Error) as error:
@@ -95,6 +107,7 @@ class _Build:
     header: GenerationHeader
     books: Sequence[BookContent | KeptBook]
     base: Path | None
+    calibrate: Calibrate | None
     fresh_rows: list[int] = field(default_factory=list)
     distinct: NDArray[np.intp] = field(init=False)
 
@@ -112,15 +125,26 @@ class _Build:
             manifest = self._write_manifest(vectors, tombstones)
             try:
                 verify_in_new_process(self.folder)
-                return manifest
+                return self._calibrated(manifest)
             except RecallTooLow as error:
                 too_low = error
                 shutil.rmtree(self.folder / CHROMA)
         raise too_low
 
+    def _calibrated(self, manifest: Manifest) -> Manifest:
+        if self.calibrate is None:
+            return manifest
+        manifest = manifest.model_copy(update={"calibration": self.calibrate(self.folder)})
+        self._save(manifest)
+        return manifest
+
+    def _save(self, manifest: Manifest) -> None:
+        (self.folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+
     def _write_data(self) -> Vectors:
         """Chunks, vectors and keyword index; the vectors are those on disk."""
         # Imported here: a rebuild that finds nothing changed need not wait for the index libraries.
+        from vector_db.embedder import bundled_embedder
         from vector_db.lexical import StoredTerms, TermTable, write_lexical
 
         kept = [book for book in self.books if isinstance(book, KeptBook)]
@@ -135,14 +159,21 @@ class _Build:
                 if book.vectors is not None:
                     added.append((place.vector_rows, book.vectors))
                     self.fresh_rows += range(place.vector_rows.start, place.vector_rows.stop)
-        write_lexical(self.folder / LEXICAL, terms)
+        write_lexical(self.folder / LEXICAL, terms, bundled_embedder())
         return self._write_vectors(copied, added)
 
     def _add(self, book: BookContent, writer: ChunkWriter, terms: "TermTable") -> BookRows:
+        from vector_db.book_terms import book_terms
         from vector_db.lexical import index_terms
+        from vector_db.tokenizer import Words
 
         title = book.record.title
-        terms.add(index_terms(heading_of(title, chunk.heading_path), chunk.reading) for chunk in book.chunks)
+        own = book_terms(
+            (heading for chunk in book.chunks for heading in (title, *chunk.heading_path)),
+            [chunk.text for chunk in book.chunks],
+        )
+        terms.books[book.record.id], words = own, Words(own.words)
+        terms.add(index_terms(heading_of(title, chunk.heading_path), chunk.reading, words) for chunk in book.chunks)
         return writer.add(book.record.id, book.chunks, book.pages, with_vectors=book.vectors is not None)
 
     def _copy(
@@ -151,6 +182,7 @@ class _Build:
         assert stored is not None, "a kept book needs the generation that holds it"
         then, now = writer.copy(book.record.id)
         terms.copy(stored, then.rows)
+        terms.books[book.record.id] = stored.books[book.record.id]
         return then.vector_rows, now.vector_rows
 
     def _write_vectors(self, copied: list[tuple[slice, slice]], added: list[tuple[slice, Vectors]]) -> Vectors:
@@ -222,5 +254,5 @@ class _Build:
             tombstones=tombstones,
             files=checksums(self.folder),
         )
-        (self.folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+        self._save(manifest)
         return manifest

@@ -15,7 +15,7 @@ from core.settings import EmbeddingSettings
 from finetune.embedder.dictionary import INSTALL, Glosses
 from finetune.embedder.progress import Progress, silent
 from vector_db.embedder import Embedder, Vectors, open_embedder
-from vector_db.tokenizer import cut_words
+from vector_db.tokenizer import cut_all
 
 _GLOSSES = 4  # of a word, encoded together
 _LONGEST = 12  # words of a text that is encoded: glosses are short, a few explain at length
@@ -95,7 +95,7 @@ def _compose(vectors: Vectors, tokens: Sequence[str], known: set[int]) -> None:
     for row, token in enumerate(tokens[1:], 1):
         if row in known:
             continue
-        for parts in (cut_words(token), list(token)):
+        for parts in (cut_all(token), list(token)):
             rows = [place[part] for part in parts if part != token and place.get(part) in known]
             if rows:
                 vectors[row] = vectors[rows].mean(axis=0)

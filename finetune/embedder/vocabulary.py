@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from core.errors import ConfigError
 from finetune.embedder.dictionary import Glosses
 from finetune.embedder.progress import Progress, silent
-from vector_db.tokenizer import cut_words, word_frequencies
+from vector_db.tokenizer import cut_all, word_frequencies
 
 UNKNOWN = "<unk>"
 _HAN = "\u4e00-\u9fff"
@@ -58,7 +58,7 @@ def count_words(texts: Sequence[str], progress: Progress = silent) -> Counts:
             if run.isascii():
                 english[run] += 1
             else:
-                chinese.update(cut_words(run))
+                chinese.update(cut_all(run))
     progress("count words", len(texts), len(texts))
     return Counts(chinese, english)
 

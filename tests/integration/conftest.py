@@ -1,10 +1,13 @@
-"""What tests of rebuilds share: a course to change, its folder, and what is parsed."""
+"""What tests share: a course to change, its folder, and what is parsed; and `keben eval` in this process."""
 
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cli.main import main
 from core.settings import IngestSettings, Settings
 from core.types import ExtractedBook
 from ingest import job
@@ -36,3 +39,20 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(job, "parse_in_sandbox", watched)
     return names
+
+
+@pytest.fixture
+def keben_eval(library_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs `keben eval …` on the small knowledge base: exit code, stdout, stderr."""
+    monkeypatch.setenv("KEBEN_DATA_DIR", str(library_settings.data_dir))
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["keben", "eval", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as exit_:
+            code = int(exit_.code or 0)
+        return code, *capsys.readouterr()
+
+    return run

@@ -73,10 +73,16 @@ def test_ask_prints_json(keben: Keben, library_settings: Settings) -> None:
     assert "循环等待条件" in done.out and "\\u" not in done.out
     answer = done.json()
     assert set(answer) == {
-        "answer", "citations", "refused", "reason", "model", "kb", "generation", "timings_ms"
+        "answer", "citations", "refused", "reason", "model", "kb", "generation", "timings_ms", "search_query", "closest"
     }  # fmt: skip
     assert answer["citations"][0]["heading_path"] == ["死锁", "死锁的必要条件"]
     assert answer["refused"] is False
+
+
+def test_ask_completes_a_question_from_those_before_it(keben: Keben, library_settings: Settings) -> None:
+    done = keben("ask", "那它的必要条件有哪些？", "--after", "什么是死锁？", data=library_settings.data_dir)
+    assert done.code == 0
+    assert done.out.startswith("理解为：死锁的必要条件有哪些？\n") and "循环等待条件" in done.out
 
 
 def test_a_refusal_says_why_and_is_no_failure(keben: Keben, library_settings: Settings) -> None:
@@ -94,13 +100,28 @@ def test_search_prints_passages(keben: Keben, library_settings: Settings) -> Non
     assert "no passage" in keben("search", "红烧肉怎么做？", data=library_settings.data_dir).out
 
 
+def test_a_weak_refusal_prints_where_to_look(keben: Keben, library_settings: Settings) -> None:
+    done = keben("ask", "银行家信用卡透支利率怎么算？", data=library_settings.data_dir)
+    assert done.code == 0
+    assert "你可以看看：\n- 操作系统 (os.md) > 死锁 > 银行家算法 (relevance 0." in done.out
+
+
+def test_ask_and_search_look_in_the_books_that_are_named(keben: Keben, library_settings: Settings) -> None:
+    only = ("--book", "databases.md", "--book", "Computer Networks")
+    found = keben("search", "死锁 transaction SYN", *only, "--json", data=library_settings.data_dir).json()
+    assert {passage["source"] for passage in found["passages"]} == {"databases.md", "networks.html"}
+    assert keben("ask", "什么是死锁？", *only, "--json", data=library_settings.data_dir).json()["refused"]
+    unknown = keben("ask", "什么是死锁？", "--subject", "物理", "--json", data=library_settings.data_dir)
+    assert (unknown.code, unknown.json()["error"]) == (2, "bad-setting") and "'物理'" in unknown.json()["message"]
+
+
 def test_search_prints_json_like_the_server(keben: Keben, library_settings: Settings) -> None:
     done = keben("search", "银行家算法", "--top-k", "1", "--json", data=library_settings.data_dir)
     assert (done.code, done.err) == (0, "")
     assert "银行家算法" in done.out and "\\u" not in done.out
     (passage,) = done.json()["passages"]
     assert set(passage) == {
-        "book", "source", "heading_path", "page", "page_label", "text", "score", "start", "end"
+        "book", "source", "heading_path", "page", "page_label", "text", "score", "relevance", "start", "end"
     }  # fmt: skip
     assert passage["source"] == "os.md"
 

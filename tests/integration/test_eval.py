@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from cli.main import main
 from core.errors import ConfigError, KnowledgeBaseMissing
 from core.settings import PROJECT, Settings
 from evaluate.gold import is_relevant, unit_of
@@ -103,36 +102,19 @@ def test_a_knowledge_base_that_is_not_there(settings: Settings, query_set: Path)
         evaluate_retrieval(settings, "none", read_queries(query_set), query_set="set")
 
 
-@pytest.fixture
-def keben(library_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs the command line in this process: exit code, stdout, stderr."""
-    monkeypatch.setenv("KEBEN_DATA_DIR", str(library_settings.data_dir))
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["keben", "eval", "retrieval", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as exit_:
-            code = int(exit_.code or 0)
-        return code, *capsys.readouterr()
-
-    return run
-
-
-def test_the_command_saves_reports_and_compares(keben: Any, query_set: Path, tmp_path: Path) -> None:
+def test_the_command_saves_reports_and_compares(keben_eval: Any, query_set: Path, tmp_path: Path) -> None:
     saved, report = tmp_path / "run.json", tmp_path / "report.md"
-    code, out, err = keben("--set", query_set, "--save", saved)
+    code, out, err = keben_eval("retrieval", "--set", query_set, "--save", saved)
     assert code == 0, err
     assert "recall@10" in out and "language zh" in out and "subject 操作系统" in out
-    assert "asked 5 of 5 queries" in err
+    assert "asked 5 of 5 questions" in err
 
     # A baseline that had not found one of the answers.
     baseline = json.loads(saved.read_text(encoding="utf-8"))
     lost = next(query for query in baseline["queries"] if query["qid"] == "tcp")
-    lost |= {"rank": None, "values": dict.fromkeys(lost["values"], 0.0)}
+    lost |= {"ranks": [None], "values": dict.fromkeys(lost["values"], 0.0)}
     saved.write_text(json.dumps(baseline), encoding="utf-8")
-    code, out, err = keben("--set", query_set, "--baseline", saved, "--report", report, "--json")
+    code, out, err = keben_eval("retrieval", "--set", query_set, "--baseline", saved, "--report", report, "--json")
     assert (code, err) == (0, "")
     value = json.loads(out)
     assert "什么是死锁？" in out
@@ -142,22 +124,22 @@ def test_the_command_saves_reports_and_compares(keben: Any, query_set: Path, tmp
     assert change["difference"]["mean"] == pytest.approx(0.2)
     assert "| tcp | How does TCP open a connection? | – | 1 |" in report.read_text(encoding="utf-8")
 
-    code, out, _ = keben("--set", query_set, "--baseline", saved)
+    code, out, _ = keben_eval("retrieval", "--set", query_set, "--baseline", saved)
     assert code == 0 and "higher for 1, lower for 0" in out and "(may be chance)" in out
 
 
-def test_wrong_usage_exits_with_2_and_says_where(keben: Any, query_set: Path, tmp_path: Path) -> None:
+def test_wrong_usage_exits_with_2_and_says_where(keben_eval: Any, query_set: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"query": "什么是死锁？", "doc": "os.md"}\n{"query": "什么是线程？"}\n', encoding="utf-8")
-    code, out, _ = keben("--set", bad, "--json")
+    code, out, _ = keben_eval("retrieval", "--set", bad, "--json")
     error = json.loads(out)
     assert code == 2 and error["error"] == "bad-setting"
     assert f"{bad}, line 2: no usable gold" in error["message"] and error["mend"]
-    code, _, err = keben("--set", query_set, "--save", tmp_path / "no" / "run.json")
+    code, _, err = keben_eval("retrieval", "--set", query_set, "--save", tmp_path / "no" / "run.json")
     assert code == 2 and "cannot be written" in err and "asked" not in err
-    code, _, err = keben("--set", query_set, "--baseline", bad)
+    code, _, err = keben_eval("retrieval", "--set", query_set, "--baseline", bad)
     assert code == 2 and "not a saved run" in err
-    assert keben("--set", query_set, "--top-k", 0)[0] == 2
+    assert keben_eval("retrieval", "--set", query_set, "--top-k", 0)[0] == 2
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:

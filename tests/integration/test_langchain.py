@@ -18,6 +18,13 @@ def test_the_retriever_is_a_link_of_a_chain(library_settings: Settings) -> None:
     retriever.knowledge_base.close()
 
 
+def test_the_retriever_may_be_bound_to_books(library_settings: Settings) -> None:
+    retriever = langchain_retriever(library_settings, "default", books=["os.md"])
+    found = retriever.invoke("transaction 进程")
+    assert {document.metadata["source"] for document in found} == {"os.md"}
+    retriever.knowledge_base.close()
+
+
 def test_documents_say_where_they_stand(library_settings: Settings) -> None:
     retriever = langchain_retriever(library_settings, "default")
     documents = retriever.invoke("死锁的四个必要条件是什么？")

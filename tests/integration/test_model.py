@@ -206,6 +206,9 @@ def test_the_model_answers_over_http(library_settings: Settings, folder: Path) -
         assert (short["answer"], short["citations"]) == ("死锁", [])
         stopped = client.post("/ask", json={"question": "什么是死锁？", "options": {"stop": ["进程"]}}).json()
         assert stopped["answer"] == "死锁是指"
+        history = [{"role": "user", "content": "什么是死锁？"}]
+        followed = client.post("/ask", json={"question": "那它的必要条件呢？", "history": history}).json()
+        assert (followed["answer"], followed["search_query"]) == (TINY_REPLY, "死锁的必要条件呢？")
         refused = client.post("/ask", json={"question": "红烧肉怎么做？"}).json()
         assert (refused["model"], refused["refused"]) == ("tiny-chat", True)
 

@@ -7,24 +7,17 @@ import pytest
 
 from core.errors import ConfigError
 from evaluate.compare import compare
+from evaluate.files import check_outputs, load, save, write_text
+from evaluate.markdown import cell, signed
 from evaluate.measures import measure_names, measured
-from evaluate.report import cell, markdown, signed
-from evaluate.results import (
-    QueryResult,
-    RetrievalResult,
-    Score,
-    check_writable,
-    group,
-    grouped,
-    load_result,
-    save_result,
-    write_text,
-)
+from evaluate.records import Score
+from evaluate.report import markdown
+from evaluate.results import QueryResult, RetrievalResult, group, grouped
 
 
 def query(qid: str, rank: int | None, top_k: int = 10, **fields: object) -> QueryResult:
     return QueryResult.model_validate(
-        {"qid": qid, "key": f"key-{qid}", "query": f"问题 {qid}", "language": "zh", "rank": rank,
+        {"qid": qid, "key": f"key-{qid}", "query": f"问题 {qid}", "language": "zh", "ranks": [rank], "relevance": 0.5,
          "values": measured([rank], top_k), **fields}
     )  # fmt: skip
 
@@ -33,7 +26,8 @@ def run(ranks: Mapping[str, int | None], top_k: int = 10, **fields: object) -> R
     queries = tuple(query(qid, rank, top_k) for qid, rank in ranks.items())
     measures = measure_names(top_k)
     return RetrievalResult.model_validate(
-        {"kb": "default", "generation": "g1", "embedder": "minilm", "settings": {"rrf_k": 60, "dense_weight": 0.5},
+        {"served": {"kb": "default", "generation": "g1", "embedder": "minilm",
+                    "settings": {"rrf_k": 60, "dense_weight": 0.5}},
          "query_set": "set.jsonl", "top_k": top_k, "measures": measures,
          "overall": group("all", queries, measures), "languages": (), "subjects": (), "queries": queries, **fields}
     )  # fmt: skip
@@ -59,8 +53,8 @@ def test_groups_are_sorted_and_leave_out_what_has_no_name() -> None:
 
 def test_a_saved_run_comes_back_whole_and_unescaped(tmp_path: Path) -> None:
     result = run({"甲": 1, "乙": None})
-    save_result(result, tmp_path / "run.json")
-    assert load_result(tmp_path / "run.json") == result
+    save(result, tmp_path / "run.json")
+    assert load(tmp_path / "run.json", RetrievalResult) == result
     assert "问题 甲" in (tmp_path / "run.json").read_text(encoding="utf-8")
 
 
@@ -69,7 +63,7 @@ def test_a_baseline_that_is_none_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "run.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match="not a saved run") as caught:
-        load_result(path)
+        load(path, RetrievalResult)
     assert str(path) in caught.value.message and "--save" in caught.value.mend
 
 
@@ -77,18 +71,22 @@ def test_a_baseline_whose_queries_lack_a_measure_is_refused(tmp_path: Path) -> N
     path = tmp_path / "run.json"
     path.write_text(run({"a": 1}).model_dump_json().replace('"values":{"recall@1":1.0,', '"values":{'), "utf-8")
     with pytest.raises(ConfigError, match="other measures"):
-        load_result(path)
+        load(path, RetrievalResult)
     with pytest.raises(ConfigError, match="cannot be read"):
-        load_result(tmp_path / "none.json")
+        load(tmp_path / "none.json", RetrievalResult)
 
 
 def test_paths_that_cannot_be_written(tmp_path: Path) -> None:
-    check_writable(tmp_path / "new.md")
+    check_outputs(tmp_path / "new.md")
     for path in (tmp_path, tmp_path / "no" / "new.md"):
         with pytest.raises(ConfigError, match="cannot be written"):
-            check_writable(path)
+            check_outputs(path)
         with pytest.raises(ConfigError, match="cannot be written"):
             write_text(path, "x")
+    check_outputs(figure=tmp_path / "new.SVG")
+    with pytest.raises(ConfigError, match=r"'\.jpg'") as caught:
+        check_outputs(figure=tmp_path / "new.jpg")
+    assert ".png" in caught.value.mend
 
 
 def test_nothing_changed() -> None:

@@ -6,11 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import ConfigError
-from evaluate.measures import bootstrap, first_rank, measure_names, measured, ndcg, recall, reciprocal_rank
+from evaluate.measures import first_rank, measure_names, measured, ndcg, recall, reciprocal_rank
 
 RANKS = st.lists(st.one_of(st.none(), st.integers(1, 60)), min_size=1, max_size=12)
-VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 
 
 def test_one_gold_item_found_third() -> None:
@@ -75,34 +73,3 @@ def test_a_better_rank_never_lowers_a_measure(ranks: list[int | None], data: st.
     assert recall(better, 10) >= recall(ranks, 10)
     assert reciprocal_rank(better, 10) >= reciprocal_rank(ranks, 10)
     assert ndcg(better, 10) >= ndcg(ranks, 10) - 1e-12
-
-
-def test_the_interval_of_equal_values_is_the_value() -> None:
-    interval = bootstrap([0.25] * 7)
-    assert (interval.mean, interval.low, interval.high) == (0.25, 0.25, 0.25)
-
-
-def test_the_interval_of_a_coin_has_the_width_that_statistics_predict() -> None:
-    interval = bootstrap([0.0, 1.0] * 200)
-    error = 1.96 * math.sqrt(0.25 / 400)  # normal approximation, 0.049
-    assert interval.mean == 0.5
-    assert interval.low == pytest.approx(0.5 - error, abs=0.01)
-    assert interval.high == pytest.approx(0.5 + error, abs=0.01)
-
-
-def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
-    values = [index / 37 for index in range(37)]
-    assert bootstrap(values) == bootstrap(values)
-    assert bootstrap(values) != bootstrap(values, seed=1)
-
-
-@settings(deadline=None, max_examples=25)
-@given(VALUES)
-def test_the_interval_is_ordered_and_within_the_values(values: list[float]) -> None:
-    interval = bootstrap(values, resamples=50)
-    assert min(values) - 1e-9 <= interval.low <= interval.high <= max(values) + 1e-9
-
-
-def test_no_values_are_an_error() -> None:
-    with pytest.raises(ConfigError, match="no queries"):
-        bootstrap([])

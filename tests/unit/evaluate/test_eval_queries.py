@@ -46,6 +46,17 @@ def test_what_is_left_out_is_taken_from_the_row(tmp_path: Path) -> None:
     assert read_one(tmp_path, doc="a", lang="fr", vague=False).language == "fr"
 
 
+def test_answers_in_words_are_kept_beside_the_gold_and_will_do_without_it(tmp_path: Path) -> None:
+    assert read_one(tmp_path, doc="os.md", answers=["甲", "乙"], gold_text="丙").answers == ("甲", "乙", "丙")
+    assert read_one(tmp_path, gold_text="丙").answers == ("丙",)
+    path = written(tmp_path / "set.jsonl", {"query": "什么是死锁？", "answers": ["互相等待"]})
+    assert read_queries(path, need_gold=False) == [Query("line 1", "什么是死锁？", "zh", (), ("互相等待",))]
+    with pytest.raises(ConfigError, match="no usable gold"):
+        read_queries(path)
+    with pytest.raises(ConfigError, match="no usable gold"):
+        read_queries(written(tmp_path / "none.jsonl", {"query": "什么是死锁？"}), need_gold=False)
+
+
 def test_a_byte_order_mark_and_carriage_returns_do_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "set.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\r\n")

@@ -10,8 +10,9 @@ from core.errors import ConfigError
 from core.settings import RetrievalSettings, Settings
 from core.types import Answer, Turn
 from rag import prompts
-from rag.answer import Answerer, Done, Piece, Question, Retrieved, search_query
+from rag.answer import Answerer, Done, Piece, Question, Retrieved
 from rag.build import build_embedder, build_retriever
+from rag.conversation import TermRewriter
 from rag.retrieve import Retriever
 from rag.writers import ExtractiveWriter, ModelWriter, Writer
 from vector_db.library import open_knowledge_base
@@ -34,11 +35,11 @@ def retriever(library_settings: Settings, kb: LiveKnowledgeBase) -> Retriever:
 
 @pytest.fixture(scope="module")
 def answerer(retriever: Retriever) -> Answerer:
-    return Answerer(retriever, ExtractiveWriter(), RetrievalSettings())
+    return Answerer(retriever, ExtractiveWriter(), TermRewriter(), RetrievalSettings())
 
 
 def written_by(writer: Writer, retriever: Retriever, **changes: float) -> Answerer:
-    return Answerer(retriever, writer, RetrievalSettings(**changes))
+    return Answerer(retriever, writer, TermRewriter(), RetrievalSettings(**changes))
 
 
 def test_an_answer_names_its_sources_and_how_it_came_about(kb: LiveKnowledgeBase, answerer: Answerer) -> None:
@@ -132,26 +133,6 @@ def test_a_false_citation_is_dropped_and_a_true_one_kept(
     assert answer.citations[0].quote.startswith("死锁是指")
 
 
-@pytest.mark.parametrize(
-    ("question", "history", "query"),
-    [
-        ("那它的必要条件有哪些？", DEADLOCK, "什么是死锁？ 那它的必要条件有哪些？"),
-        ("怎样破坏它的条件？", DEADLOCK, "什么是死锁？ 怎样破坏它的条件？"),
-        ("And its conditions?", (Turn("user", "What is deadlock?"),), "What is deadlock? And its conditions?"),
-        ("what about B+-trees", (Turn("user", "Indexes?"),), "Indexes? what about B+-trees"),
-        ("什么是进程？", DEADLOCK, "什么是进程？"),
-        ("What is a commit?", (Turn("user", "What is a page?"),), "What is a commit?"),
-        ("那它的必要条件有哪些？", (), "那它的必要条件有哪些？"),
-        ("那它呢？", (Turn("assistant", "你好"),), "那它呢？"),
-        ("它呢？", (Turn("user", "甲？"), Turn("assistant", "一"), Turn("user", "乙？")), "乙？ 它呢？"),
-    ],
-)
-def test_a_question_that_refers_back_carries_the_one_before_it(
-    question: str, history: tuple[Turn, ...], query: str
-) -> None:
-    assert search_query(question, history) == query
-
-
 def test_a_follow_up_is_answered_about_the_topic_of_the_conversation(kb: LiveKnowledgeBase, answerer: Answerer) -> None:
     answer = answerer.ask(kb, Question("那它的必要条件有哪些？", history=DEADLOCK))
     assert "互斥条件" in answer.answer and "循环等待条件" in answer.answer
@@ -159,11 +140,24 @@ def test_a_follow_up_is_answered_about_the_topic_of_the_conversation(kb: LiveKno
     assert "处理机调度的基本单位" in other.answer
 
 
+def test_an_answer_and_a_stream_tell_how_a_follow_up_was_understood(kb: LiveKnowledgeBase, answerer: Answerer) -> None:
+    first, *_, last = answerer.stream(kb, Question("那它的必要条件有哪些？", history=DEADLOCK))
+    assert isinstance(first, Retrieved) and isinstance(last, Done)
+    assert first.search_query == last.answer.search_query == "死锁的必要条件有哪些？"
+    assert set(last.answer.timings_ms) == {"rewrite", "retrieve", "write", "total"}
+
+
+def test_a_question_used_as_it_is_has_no_other_query(kb: LiveKnowledgeBase, answerer: Answerer) -> None:
+    answer = answerer.ask(kb, Question("  什么是进程？ ", history=DEADLOCK))
+    assert answer.search_query is None
+    assert told(answer) == told(answerer.ask(kb, Question("什么是进程？")))
+
+
 def test_the_writer_gets_the_whole_conversation(kb: LiveKnowledgeBase, retriever: Retriever) -> None:
     writer = LyingWriter([])
     written_by(writer, retriever).ask(kb, Question("那它的必要条件有哪些？", top_k=3, history=DEADLOCK))
     (task,) = writer.tasks
-    assert task.history == DEADLOCK
+    assert (task.question, task.history) == ("死锁的必要条件有哪些？", DEADLOCK)
     assert len(task.passages) == 3
     assert task.weights["死锁"] > 0
 

@@ -13,6 +13,7 @@ from rag.question import QuestionKind, kind_of, topic_of
         ("What is a transaction?", QuestionKind.definition),
         ("Define normalization.", QuestionKind.definition),
         ("死锁的四个必要条件是什么？", QuestionKind.listing),
+        ("请求与保持条件是什么意思？", QuestionKind.definition),
         ("进程有哪些状态？", QuestionKind.listing),
         ("TCP建立连接的步骤", QuestionKind.listing),
         ("What are the ACID properties?", QuestionKind.listing),

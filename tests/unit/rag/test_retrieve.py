@@ -130,6 +130,35 @@ def test_nothing_is_found_for_words_of_no_book(generation: Generation, embedder:
     assert retriever(embedder).search(generation, "红烧肉怎么做？", 5) == []
 
 
+@pytest.mark.parametrize("question", ["What are the ACID properties?", "死锁 transaction SYN handshake"])
+def test_all_books_named_are_no_bound(generation: Generation, embedder: RecordingEmbedder, question: str) -> None:
+    free = retriever(embedder).search(generation, question, 50)
+    bound = retriever(embedder).search(generation, question, 50, frozenset(generation.books))
+    assert [(p.chunk.id, p.score) for p in bound] == [(p.chunk.id, p.score) for p in free]
+    assert [p.relevance for p in bound] == pytest.approx([p.relevance for p in free], abs=1e-3)
+
+
+@pytest.mark.parametrize("source", ["os.md", "databases.md", "networks.html"])
+def test_only_the_books_named_are_searched_by_both_legs(
+    generation: Generation, embedder: RecordingEmbedder, source: str
+) -> None:
+    book = next(book.id for book in generation.books.values() if book.source == source)
+    one = retriever(embedder, candidates=3)
+    found = one.search(generation, "死锁 transaction commit SYN packet log", 50, frozenset({book}))
+    assert found and {passage.chunk.book_id for passage in found} == {book}
+    assert one.search(generation, "红烧肉怎么做？", 50, frozenset({book})) == []
+
+
+def test_the_nearest_of_a_book_are_found_however_far_they_are(
+    generation: Generation, embedder: RecordingEmbedder
+) -> None:
+    networks = next(book.id for book in generation.books.values() if book.source == "networks.html")
+    question = "rollback"
+    free = retriever(embedder, candidates=3).search(generation, question, 3)
+    assert networks not in {passage.chunk.book_id for passage in free}
+    assert retriever(embedder, candidates=3).search(generation, question, 3, frozenset({networks}))
+
+
 def test_fewer_candidates_leave_fewer_passages(generation: Generation) -> None:
     assert len(retriever(None).search(generation, "进程资源死锁", 50)) > 2
     assert len(retriever(None, candidates=2).search(generation, "进程资源死锁", 50)) == 2

@@ -14,9 +14,20 @@ from server.app import create_app
 from server.service import Startup
 from vector_db.library import open_knowledge_base
 
-ANSWER = {"answer", "citations", "refused", "reason", "model", "kb", "generation", "timings_ms"}
+ANSWER = {
+    "answer",
+    "citations",
+    "refused",
+    "reason",
+    "model",
+    "kb",
+    "generation",
+    "timings_ms",
+    "search_query",
+    "closest",
+}
 CITATION = {"id", "book", "source", "heading_path", "page", "page_label", "quote", "start", "end", "score"}
-PASSAGE = {"book", "source", "heading_path", "page", "page_label", "text", "score", "start", "end"}
+PASSAGE = {"book", "source", "heading_path", "page", "page_label", "text", "score", "relevance", "start", "end"}
 QUESTIONS = (
     "什么是进程？",
     "线程是什么？",
@@ -109,9 +120,70 @@ def test_a_refusal_is_an_answer(client: TestClient) -> None:
     assert "不知道" in body["answer"] and body["reason"]
 
 
+def test_a_weak_refusal_shows_the_closest_passages(client: TestClient) -> None:
+    body = ask(client, "银行家信用卡透支利率怎么算？")
+    assert body["refused"] is True
+    assert 0 < len(body["closest"]) <= 3
+    assert all(set(passage) == PASSAGE for passage in body["closest"])
+    relevances = [passage["relevance"] for passage in body["closest"]]
+    assert relevances == sorted(relevances, reverse=True)
+    assert f"{relevances[0]:.2f}" in body["reason"]
+    assert ask(client, "什么是死锁？")["closest"] == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "sources"),
+    [
+        ({"books": ["databases.md"]}, {"databases.md"}),
+        ({"books": ["computer NETWORKS", "os.md"]}, {"networks.html", "os.md"}),
+        ({"books": []}, {"databases.md", "networks.html", "os.md"}),
+    ],
+)
+def test_a_question_may_be_bound_to_books(client: TestClient, scope: dict[str, Any], sources: set[str]) -> None:
+    question = {"question": "transaction 进程 SYN handshake commit", "top_k": 50, **scope}
+    found = client.post("/search", json=question).json()["passages"]
+    assert {passage["source"] for passage in found} == sources
+    cited = ask(client, "What is a transaction?", **scope)["citations"]
+    assert {citation["source"] for citation in cited} <= sources
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("bound", [{"books": ["os.md", "physics.md"]}, {"subjects": ["physics.md"]}])
+def test_a_name_that_no_book_has_is_a_problem(client: TestClient, bound: dict[str, Any], stream: bool) -> None:
+    response = client.post("/ask", json={"question": "什么是死锁？", "stream": stream, **bound})
+    assert response.status_code == 422
+    problem = problem_of(response)
+    assert "'physics.md'" in problem["detail"]
+    assert ("操作系统 (os.md)" in problem["mend"]) is ("books" in bound)
+
+
+def test_a_body_of_another_type_is_told_which_one_to_send(client: TestClient) -> None:
+    for headers in ({}, {"content-type": "application/x-www-form-urlencoded"}):
+        response = client.post("/ask", content=b'{"question": "x"}', headers=headers)
+        assert response.status_code == 422
+        assert problem_of(response)["mend"] == "send Content-Type: application/json"
+
+
 def test_history_carries_the_topic(client: TestClient) -> None:
     history = [{"role": "user", "content": "什么是死锁？"}, {"role": "assistant", "content": "互相等待。"}]
-    assert "循环等待条件" in ask(client, "那它的必要条件有哪些？", history=history)["answer"]
+    body = ask(client, "那它的必要条件有哪些？", history=history)
+    assert "循环等待条件" in body["answer"]
+    assert body["search_query"] == "死锁的必要条件有哪些？"
+    assert ask(client, "什么是进程？", history=history)["search_query"] is None
+
+
+def test_history_carries_the_topic_in_english(client: TestClient) -> None:
+    history = [{"role": "user", "content": "What is a transaction?"}, {"role": "assistant", "content": "A unit."}]
+    body = ask(client, "And its four properties?", history=history)
+    assert body["search_query"] == "a transaction's four properties?"
+    assert "Atomicity" in body["answer"]
+
+
+def test_a_stream_tells_how_a_follow_up_was_understood(client: TestClient) -> None:
+    history = [{"role": "user", "content": "什么是死锁？"}]
+    body = {"question": "那它的必要条件有哪些？", "history": history, "stream": True}
+    events = events_of(client.post("/ask", json=body))
+    assert events[0][1]["search_query"] == events[-1][1]["search_query"] == "死锁的必要条件有哪些？"
 
 
 def test_options_for_a_language_model_are_taken(client: TestClient) -> None:
@@ -128,7 +200,7 @@ def test_a_stream_tells_the_passages_then_the_text_then_the_answer(client: TestC
     names = [name for name, _ in events]
     assert names == ["retrieval", *["token"] * (len(names) - 2), "done"] and len(names) > 2
     passages, *tokens, done = (data for _, data in events)
-    assert set(passages) == {"passages"} and len(passages["passages"]) == 4
+    assert set(passages) == {"passages", "search_query"} and len(passages["passages"]) == 4
     assert all(set(passage) == PASSAGE for passage in passages["passages"])
     assert all(set(token) == {"text"} for token in tokens)
     assert "".join(token["text"] for token in tokens) == done["answer"] != ""

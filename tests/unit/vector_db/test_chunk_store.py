@@ -68,8 +68,8 @@ def test_chunks_come_back_as_they_were_also_from_a_copy(chunks: list[Chunk]) -> 
             # In the other order: every row and every vector moves.
             moved = {book: writer.copy(book) for book in reversed(BOOKS)}
         store, copied = ChunkStore(path), ChunkStore(copy)
-        assert store.ids() == [chunk.id for book in BOOKS for chunk in wanted[book]]
-        assert copied.ids() == [chunk.id for book in reversed(BOOKS) for chunk in wanted[book]]
+        assert store.rows().ids == [chunk.id for book in BOOKS for chunk in wanted[book]]
+        assert copied.rows().ids == [chunk.id for book in reversed(BOOKS) for chunk in wanted[book]]
         for book, with_vectors in BOOKS.items():
             then, now = moved[book]
             count = len(wanted[book])
@@ -130,7 +130,7 @@ def test_a_folder_with_signs_of_a_url_in_its_name_is_no_obstacle(tmp_path: Path)
                 writer.copy("os")
             else:
                 writer.add("os", small_book("os", ["进程"]).chunks, [], with_vectors=False)
-    assert ChunkStore(folder / "chunks.sqlite").ids() == ["os-1"]
+    assert ChunkStore(folder / "chunks.sqlite").rows().ids == ["os-1"]
 
 
 def test_reading_leaves_no_file_behind(store: ChunkStore, tmp_path: Path) -> None:
@@ -154,4 +154,4 @@ def test_a_file_that_is_no_database_is_corrupt(tmp_path: Path) -> None:
     path = tmp_path / "chunks.sqlite"
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(GenerationCorrupt, match="chunks cannot be read"):
-        ChunkStore(path).ids()
+        ChunkStore(path).rows()

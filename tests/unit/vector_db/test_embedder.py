@@ -6,12 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from langchain_core.embeddings import Embeddings
-from tokenizers import Tokenizer, models, pre_tokenizers
 
 from core.errors import ModelError
 from core.settings import EmbeddingSettings
 from vector_db.embedder import PACKAGED, Embedder, model_folder, model_revision, open_embedder
-from vector_db.sentence_model import SentenceEmbedder
 
 TEXTS = ["A transaction is atomic.", "The B+-tree keeps its records in the leaves.", "Slow start doubles the window."]
 
@@ -64,38 +62,6 @@ def test_a_question_is_nearest_to_the_text_that_answers_it(embedder: Embedder) -
     assert int(np.argmax(embedder.encode(TEXTS) @ question)) == 1
 
 
-def test_counting_unknown_tokens_does_not_disturb_a_thread_that_embeds(embedder: Embedder) -> None:
-    # A fast tokenizer keeps the truncation of its last call; another thread's text would then not be cut.
-    long = "Who needs a transaction, and what for? " * 60
-    assert isinstance(embedder, SentenceEmbedder)
-    embedder.encode([long])
-    truncation = embedder._model.tokenizer.backend_tokenizer.truncation
-    embedder.unknown_rate(long)
-    assert embedder._model.tokenizer.backend_tokenizer.truncation == truncation is not None
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        models.WordLevel({"[UNK]": 0, "死锁": 1, "atomic": 2}, unk_token="[UNK]"),
-        models.Unigram([("<unk>", 0.0), ("死锁", -1.0), ("atomic", -1.0)], unk_id=0),
-    ],
-)
-def test_a_static_model_without_a_transformer_does_too(tmp_path: Path, words: models.Model) -> None:
-    # Imported here: torch takes seconds, also for those who run other tests.
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-
-    tokenizer = Tokenizer(words)
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    module = StaticEmbedding(tokenizer, embedding_weights=np.eye(3, 8, dtype=np.float32))
-    SentenceTransformer(modules=[module], device="cpu").save(str(tmp_path))
-    embedder = open_embedder(EmbeddingSettings(model=str(tmp_path)))
-    assert embedder.dimension == 8
-    assert embedder.unknown_rate("死锁 atomic") == 0 and embedder.unknown_rate("死锁 Q") == 0.5
-    assert embedder.embed_query("死锁")[1] == pytest.approx(1)
-
-
 def test_it_is_a_langchain_embedder(embedder: Embedder) -> None:
     assert isinstance(embedder, Embeddings)
     documents = embedder.embed_documents(TEXTS)
@@ -125,26 +91,3 @@ def test_a_name_that_is_no_folder_is_refused_and_named(tmp_path: Path) -> None:
             open_embedder(EmbeddingSettings(model=model))
         assert model in caught.value.message
         assert "KEBEN_EMBEDDING__MODEL" in caught.value.mend and PACKAGED in caught.value.mend
-
-
-@pytest.mark.parametrize("weights", [None, b"", b"\x10\x00\x00\x00\x00\x00\x00\x00{}", b"not weights" * 100])
-def test_damaged_weights_are_refused_and_the_folder_named(model_copy: Path, weights: bytes | None) -> None:
-    if weights is not None:
-        (model_copy / "model.safetensors").write_bytes(weights)
-    with pytest.raises(ModelError, match="cannot be loaded") as caught:
-        open_embedder(EmbeddingSettings(model=str(model_copy)))
-    assert str(model_copy) in caught.value.message
-
-
-@pytest.mark.parametrize("name", ["modules.json", "config.json", "1_Pooling/config.json"])
-@pytest.mark.parametrize("content", ["{", None])
-def test_damaged_settings_of_a_model_are_refused(model_copy: Path, name: str, content: str | None) -> None:
-    packaged = model_folder(EmbeddingSettings())
-    (model_copy / "model.safetensors").symlink_to(packaged / "model.safetensors")
-    if content is None:
-        (model_copy / name).unlink()
-    else:
-        (model_copy / name).write_text(content, encoding="utf-8")
-    with pytest.raises(ModelError) as caught:
-        open_embedder(EmbeddingSettings(model=str(model_copy)))
-    assert str(model_copy) in caught.value.message

@@ -55,6 +55,26 @@ def test_it_says_how_much_the_embedder_reads(count: TokenCounter) -> None:
     assert count.reads == 254  # 256 less the two marks around a text
 
 
+def test_what_is_written_before_a_text_leaves_less_to_be_read(count: TokenCounter) -> None:
+    assert TokenCounter(PACKAGED, "passage: ").reads == 252
+    assert TokenCounter(PACKAGED, "passage: " * 300).reads == 1
+
+
+def test_a_text_of_which_no_token_comes_is_unknown(tmp_path: Path) -> None:
+    Tokenizer(models.BPE({"a": 0, "b": 1}, [])).save(str(tmp_path / "tokenizer.json"))
+    count = TokenCounter(tmp_path)
+    assert (count.unknown_rate("死锁"), count.unknown_rate("ab"), count.unknown_rate("。")) == (1, 0, 0)
+
+
+def test_a_tokenizer_of_special_tokens_alone_is_refused(tmp_path: Path) -> None:
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.add_special_tokens(["[CLS]", "[SEP]"])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(ModelError, match="knows no token") as caught:
+        TokenCounter(tmp_path)
+    assert str(tmp_path) in caught.value.message
+
+
 def static_model(folder: Path) -> Path:
     tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "死锁": 1}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()

@@ -61,7 +61,7 @@ def test_kept_books_are_copied_with_everything(target: KnowledgeBaseFolder) -> N
         assert store.pages(book) == list(content.pages)
     assert [chunk for chunk, _ in before["a"]] == [chunk for chunk, _ in store.of_book("a")]
     lexical = LexicalIndex(target.current() / "lexical", 77)
-    assert store.ids()[int(lexical.scores(["b", "7"]).argmax())] == "b-8"
+    assert store.rows().ids[int(lexical.scores(["b", "7"]).argmax())] == "b-8"
 
 
 def test_a_deleted_book_leaves_the_copied_index_and_its_places_are_counted(target: KnowledgeBaseFolder) -> None:

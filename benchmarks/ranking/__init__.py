@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/retrieval.py`: sets, the systems that rank, the tables."""

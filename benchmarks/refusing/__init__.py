@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/refusal.py`: scores of questions, measures of a threshold, the table."""

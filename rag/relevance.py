@@ -1,0 +1,22 @@
+"""From what speaks for a passage to its rank, and to the probability that it answers the question. Pure functions."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.candidates import FEATURES, Features
+from vector_db.manifest import RelevanceModel
+
+# Weights of the rank, in the order of FEATURES; docs/retrieval.md tells what else was tried.
+_RANK = {"keywords": 0.8, "anywhere": 0.5, "stretch_20": 0.5, "stretch_40": 0.5, "section": 0.2, "cosine": 0.045}
+_RANK_WEIGHTS = np.array([_RANK.get(name, 0.0) for name in FEATURES])
+Values = NDArray[np.float64]
+
+
+def rank_scores(features: Features) -> Values:
+    """What passages are ordered by: comparable within one question, shape (n,)."""
+    return np.asarray(features @ _RANK_WEIGHTS)
+
+
+def probabilities(features: Features, model: RelevanceModel) -> Values:
+    """How likely each passage answers the question, 0 to 1, shape (n,)."""
+    return np.asarray(1 / (1 + np.exp(-(features @ np.array(model.weights) + model.intercept))))

@@ -1,0 +1,57 @@
+"""The terms of a question, how much each says, and what the books call them in the other language."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vector_db.lexical import LexicalIndex
+from vector_db.tokenizer import tokens
+
+# 链 is a part of many words: finding it is weak evidence beside finding 链表.
+_SINGLE_CHARACTER = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTerms:
+    """names[i]: what else `terms[i]` is called. weights: inverse document frequencies, shape (terms,)."""
+
+    terms: tuple[str, ...]
+    weights: NDArray[np.float64]
+    names: tuple[tuple[str, ...], ...]
+
+    @property
+    def total(self) -> float:
+        """The weight of all terms."""
+        return float(self.weights.sum())
+
+    @property
+    def all_names(self) -> list[str]:
+        """Every term and every other name of one, each once."""
+        return list(dict.fromkeys((*self.terms, *(name for names in self.names for name in names))))
+
+    def by_term(self) -> dict[str, float]:
+        """The weight of each term."""
+        return dict(zip(self.terms, map(float, self.weights), strict=True))
+
+
+def search_terms(question: str, lexical: LexicalIndex) -> SearchTerms:
+    """The terms of `question` as the books of `lexical` use them."""
+    found = tokens(question, lexical.words)
+    names: dict[str, list[str]] = {term: [] for term in found}
+    for (start, end), others in lexical.glossary.translations(found).items():
+        for term in found[start:end]:
+            names[term] += [other for other in others if _says_less(other, found[start:end], lexical)]
+    terms = tuple(names)
+    weights = np.array([lexical.idf(term) * _character_weight(term) for term in terms])
+    return SearchTerms(terms, weights, tuple(tuple(dict.fromkeys(names[term])) for term in terms))
+
+
+def _says_less(other: str, terms: Sequence[str], lexical: LexicalIndex) -> bool:
+    """Whether the books use the other name more: theirs is the language of that name."""
+    return lexical.idf(other) < min(map(lexical.idf, terms))
+
+
+def _character_weight(term: str) -> float:
+    return _SINGLE_CHARACTER if len(term) == 1 and not term.isascii() else 1.0
