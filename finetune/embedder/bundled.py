@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from core.errors import ModelError
-from finetune.embedder.card import Facts, model_card
+from finetune.embedder.card import CARD, Facts, model_card
 from finetune.embedder.contrastive import Training, train
 from finetune.embedder.data import read_training_data
 from finetune.embedder.dictionary import Glosses, read_dictionary
@@ -19,7 +19,6 @@ from finetune.embedder.vocabulary import Sizes, choose, count_words, tokenizer_j
 from finetune.folder import new_folder
 from vector_db.static_model import write_static
 
-CARD = "README.md"
 MOST_BYTES = 12_000_000
 _ROOM = 2 * MOST_BYTES
 _BESIDE = 10_000  # bytes of the card and the small files

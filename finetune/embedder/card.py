@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+CARD = "README.md"
 LICENCE = "CC BY-SA 4.0"
 _SOURCES = (
     ("[OI-wiki](https://github.com/OI-wiki/OI-wiki)", "documents, Chinese", "CC BY-SA 4.0"),
