@@ -70,13 +70,13 @@ class EmbeddingSettings(_Group):
 
 class ChunkSettings(_Group):
     target: int = Field(
-        400,
+        260,
         ge=40,
         le=2000,
         description="Wished length of a chunk with its headings, in tokens of the embedder's tokenizer.",
     )
     limit: int = Field(
-        600,
+        400,
         ge=60,
         le=4000,
         description="Longest chunk with its headings, in tokens of the embedder; not above what the embedder reads, "

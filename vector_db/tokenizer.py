@@ -91,11 +91,6 @@ def word_frequencies() -> dict[str, int]:
     return {word: count for word, count in _jieba().FREQ.items() if count}
 
 
-def in_dictionary(word: str) -> bool:
-    """Whether jieba knows `word`."""
-    return bool(_jieba().FREQ.get(word))
-
-
 def _chinese(run: str) -> list[str]:
     terms: list[str] = []
     alone = ""
