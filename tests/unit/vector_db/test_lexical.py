@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from core.errors import GenerationCorrupt
 from vector_db.book_terms import BookTerms
 from vector_db.embedder import bundled_embedder
-from vector_db.lexical import LexicalIndex, StoredTerms, TermTable, Terms, index_terms
+from vector_db.lexical import LexicalIndex, StoredTerms, Terms, TermTable, index_terms
 from vector_db.lexical import write_lexical as write_with
 from vector_db.tokenizer import tokens
 
