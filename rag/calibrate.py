@@ -83,12 +83,13 @@ def ask(generation: Generation, finder: CandidateFinder, probe: Probe, scale: Co
 def fit(asked: Sequence[Asked], scale: CosineScale | None, source: str) -> Calibration:
     """A model fitted on every other question of each kind, and its certificate on the rest.
 
-    Questions for which nothing was found are refused without a model. With too few of a kind the prior stays, and
-    nothing is certified.
+    Questions for which nothing was found are refused without a model. With too few of a kind, or too few answers found,
+    the prior stays, and nothing is certified.
     """
     halves = ([one for kind in _by_kind(asked) for one in kind[part::2]] for part in (0, 1))
     seen, unseen = halves
-    if min(sum(one.kind == "own" for one in seen), sum(one.kind != "own" for one in seen)) < _LEAST:
+    found = sum(one.kind == "own" and one.features is not None for one in seen)
+    if min(found, sum(one.kind != "own" for one in seen)) < _LEAST:
         return Calibration(cosine=scale, relevance=_PRIOR, threshold=_PRIOR_THRESHOLD, certificate=None)
     model = _fitted(seen)
     own, near, far = (_scores(seen, kind, model) for kind in ("own", "near", "far"))
