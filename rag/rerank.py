@@ -23,7 +23,7 @@ class CrossEncoderReranker:
 
         folder = Path(model).expanduser()
         if not folder.is_dir():
-            folder = hub_folder(model, ("*.safetensors",))
+            folder = hub_folder(model, "model.safetensors")
         try:
             self._model = CrossEncoder(str(folder), local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
