@@ -17,16 +17,16 @@ from safetensors.numpy import load_file, save_file
 
 from core.errors import ModelError
 from core.settings import EmbeddingSettings
-from vector_db.embedder import Embedder, Vectors
+from vector_db.embedder import Embedder, Vectors, require_vectors
 from vector_db.token_counter import TokenCounter
 
-MODULE = "0_StaticEmbedding"
+_MODULE = "0_StaticEmbedding"
 WEIGHTS, TOKENIZER, FORM = "model.safetensors", "tokenizer.json", "keben.json"
 _MODULES = [
     {
         "idx": 0,
         "name": "0",
-        "path": MODULE,
+        "path": _MODULE,
         "type": "sentence_transformers.sentence_transformer.modules.static_embedding.StaticEmbedding",
     }
 ]
@@ -34,14 +34,28 @@ _BATCH = 256
 
 
 def is_static(folder: Path) -> bool:
-    """Whether the only module of the model in `folder` is a `StaticEmbedding`."""
-    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-    return [str(module["type"]).rsplit(".", 1)[-1] for module in modules] == ["StaticEmbedding"]
+    """Whether the only module of the model in `folder` is a `StaticEmbedding`. Raises ModelError."""
+    return [kind for kind, _ in _modules(folder)] == ["StaticEmbedding"]
+
+
+def static_module(folder: Path) -> Path:
+    """Where the files of a static model's module lie, which may be `folder` itself."""
+    return folder / _modules(folder)[0][1]
+
+
+def _modules(folder: Path) -> list[tuple[str, str]]:
+    """Class and place of each module."""
+    path = folder / "modules.json"
+    try:
+        modules = json.loads(path.read_text(encoding="utf-8"))
+        return [(str(module["type"]).rsplit(".", 1)[-1], str(module.get("path", ""))) for module in modules]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} cannot be read: {error}", mend="check the model folder") from error
 
 
 def read_weights(folder: Path) -> Vectors:
     """The vector of every token, shape (tokens, dimension); raises ModelError."""
-    path = folder / MODULE / WEIGHTS
+    path = static_module(folder) / WEIGHTS
     try:
         tensors: dict[str, NDArray[Any]] = load_file(path)
         if "embedding.int8" in tensors:
@@ -53,12 +67,12 @@ def read_weights(folder: Path) -> Vectors:
 
 def write_static(folder: Path, tokenizer: str, weights: Vectors, form: Mapping[str, object]) -> None:
     """Save a model in 8 bits. tokenizer: tokenizer.json. form: what keben.json says, see `TokenCounter`."""
-    (folder / MODULE).mkdir(parents=True, exist_ok=True)
+    (folder / _MODULE).mkdir(parents=True, exist_ok=True)
     scale = (np.abs(weights).max(axis=1) / 127).astype(np.float16)
     scale[scale == 0] = np.float16(1e-7)
     rows = np.clip(np.rint(weights / scale.astype(np.float32)[:, None]), -127, 127).astype(np.int8)
-    save_file({"embedding.int8": rows, "embedding.scale": scale}, folder / MODULE / WEIGHTS)
-    (folder / MODULE / TOKENIZER).write_text(tokenizer, encoding="utf-8")
+    save_file({"embedding.int8": rows, "embedding.scale": scale}, folder / _MODULE / WEIGHTS)
+    (folder / _MODULE / TOKENIZER).write_text(tokenizer, encoding="utf-8")
     (folder / "modules.json").write_text(json.dumps(_MODULES, indent=1), encoding="utf-8")
     (folder / FORM).write_text(json.dumps(form, ensure_ascii=False, indent=1), encoding="utf-8")
 
@@ -73,7 +87,7 @@ class StaticEmbedder(Embedder):
         self.name, self.revision = settings.model, revision
         self._weights = read_weights(folder)
         self._counter = TokenCounter(folder)
-        self._tokenizer: Any = Tokenizer.from_file(str(folder / MODULE / TOKENIZER))
+        self._tokenizer: Any = Tokenizer.from_file(str(static_module(folder) / TOKENIZER))
         if self._tokenizer.get_vocab_size() != len(self._weights):
             raise ModelError(
                 f"the embedder in {folder} has {len(self._weights)} vectors for {self._tokenizer.get_vocab_size()} "
@@ -81,6 +95,7 @@ class StaticEmbedder(Embedder):
                 mend="check the model folder",
             )
         self.dimension = self._weights.shape[1]
+        require_vectors(self, folder)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embeddings of passages, shape (len(texts), dimension), unit length; zeros for a text without tokens."""

@@ -27,7 +27,8 @@ Measure = Callable[[Settings, Settings, str], list[Score]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """base: name or folder of the model to adapt. steps: of training; None: as many as `epochs` take.
+    """base: name or folder of the model to adapt. epochs: times that each pair is seen; steps: of training, instead.
+    None: what suits the model.
 
     questions: (question, passage), besides the pairs that the books give. command: for the card.
     """
@@ -35,7 +36,7 @@ class Plan:
     base: str
     command: str
     questions: Sequence[tuple[str, str]] = ()
-    epochs: int = 3
+    epochs: int | None = None
     steps: int | None = None
     seed: int = 0
 

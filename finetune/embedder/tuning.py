@@ -21,13 +21,13 @@ from finetune.embedder.progress import Progress, silent
 from vector_db.embedder import model_folder
 from vector_db.instructions import instructions
 from vector_db.sentence_model import load_model
-from vector_db.static_model import FORM, MODULE, TOKENIZER, is_static, read_weights, write_static
+from vector_db.static_model import FORM, TOKENIZER, is_static, read_weights, static_module, write_static
 from vector_db.token_counter import TokenCounter
 
 # A static model is a table of which only the rows of the books' words move. A transformer is moved as little as its
 # authors advise.
-_STATIC_RATE, _STATIC_BATCH = 1e-3, 256
-_RATE, _BATCH = 2e-5, 32
+_STATIC_RATE, _STATIC_BATCH, _STATIC_EPOCHS = 3e-3, 256, 10
+_RATE, _BATCH, _EPOCHS = 2e-5, 32, 3
 _TABLE = "0.embedding.weight"
 _WARM_UP = 0.1  # of all steps
 _LARGEST_GRADIENT = 1.0
@@ -52,8 +52,9 @@ class Trainable:
     query: str = ""
     passage: str = ""
 
-    def plan(self, triples: int, epochs: int, steps: int | None) -> Training:
-        """`steps` of them, or as many as see each triple `epochs` times."""
+    def plan(self, triples: int, epochs: int | None, steps: int | None) -> Training:
+        """`steps` of them, or as many as see each triple `epochs` times; None: what suits the kind of model."""
+        epochs = epochs or (_STATIC_EPOCHS if self.static else _EPOCHS)
         size = min(_STATIC_BATCH if self.static else _BATCH, max(triples // 4, 2))
         total = steps or max(epochs * triples // size, 1)
         rate = _STATIC_RATE if self.static else _RATE
@@ -85,7 +86,7 @@ class Trainable:
         form = self.folder / FORM
         write_static(
             target,
-            (self.folder / MODULE / TOKENIZER).read_text(encoding="utf-8"),
+            (static_module(self.folder) / TOKENIZER).read_text(encoding="utf-8"),
             self.model.state_dict()[_TABLE].numpy(),
             json.loads(form.read_text(encoding="utf-8")) if form.is_file() else {"normalised": False},
         )
@@ -95,7 +96,7 @@ def open_trainable(base: EmbeddingSettings) -> Trainable:
     """The model that `base` names; a static one in 32 bits. Raises ModelError."""
     folder = model_folder(base)
     if is_static(folder):
-        words = Tokenizer.from_file(str(folder / MODULE / TOKENIZER))
+        words = Tokenizer.from_file(str(static_module(folder) / TOKENIZER))
         module = StaticEmbedding(words, embedding_weights=read_weights(folder).copy())
         model = SentenceTransformer(modules=[module], device="cpu")
         return Trainable(folder, model, static=True, form=TokenCounter(folder).form)
