@@ -27,10 +27,10 @@ Measure = Callable[[Settings, Settings, str], list[Score]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """base: name or folder of the model to adapt. epochs: times that each pair is seen; steps: of training, instead.
-    None: what suits the model.
+    """base: name or folder of the model to adapt. questions: (question, passage), besides the books' own pairs.
 
-    questions: (question, passage), besides the pairs that the books give. command: for the card.
+    epochs: times that each pair is seen, None: what suits the model. steps: of training, instead of epochs. command:
+    for the card.
     """
 
     base: str
