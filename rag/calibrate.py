@@ -18,7 +18,7 @@ import numpy as np
 from core.settings import Settings
 from rag.candidates import CandidateFinder, Features
 from rag.labelled import kept_labelled
-from rag.probes import Kind, Probe, make_probes
+from rag.probes import Kind, Probe, everyday_questions, make_probes
 from rag.relevance import logits, probabilities, rank_scores
 from vector_db.embedder import Embedder, bundled_embedder
 from vector_db.manifest import Calibration, Certificate, CosineScale, Rate, RelevanceModel
@@ -27,7 +27,7 @@ from vector_db.writer import Calibrate
 
 _EACH = 100  # questions of each kind
 LEAST = 20  # of a kind in each half, below which nothing is fitted
-_SAMPLED = 2000  # passages
+_SAMPLED, _HEADINGS = 2000, 100  # passages, questions
 _RESAMPLES, _LEVEL = 500, 0.95
 SELF_MADE, LABELLED = "questions made from its own sentences", "labelled questions"
 # keywords, evidence, anywhere, stretch_20, stretch_40, exact, section, cosine, foreign
@@ -81,13 +81,18 @@ def calibrate(
 
 
 def cosine_scale(generation: Generation, embedder: Embedder | None) -> CosineScale | None:
-    """What headings have in common with passages at random; None without vectors."""
+    """What headings have in common with passages at random; None without vectors.
+
+    In a small library a heading stands over many of the passages, so that other questions fill up what is asked.
+    """
     if embedder is None or not len(generation.vectors):
         return None
     draw = np.random.default_rng(0)
-    rows = draw.permutation(len(generation.ids))[:100]
+    rows = draw.permutation(len(generation.ids))[:_HEADINGS]
     chunks = generation.store.get([generation.ids[row] for row in rows])
     asked = [chunk.heading_path[-1] if chunk.heading_path else chunk.text[:40] for chunk in chunks]
+    if len(asked) < _HEADINGS:
+        asked += [question for questions in everyday_questions().values() for question in questions]
     passages = np.asarray(generation.vectors[np.sort(draw.permutation(len(generation.vectors))[:_SAMPLED])])
     cosines = embedder.encode_queries(asked) @ passages.T
     return CosineScale(mean=float(cosines.mean()), deviation=max(float(cosines.std()), 1e-3))

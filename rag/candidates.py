@@ -85,7 +85,8 @@ class CandidateFinder:
             return None
         if self._embedder.unknown_rate(question) > self._max_unknown_rate:
             return None
-        return np.asarray(self._embedder.encode_queries([question])[0], dtype=np.float32)
+        vector = np.asarray(self._embedder.encode_queries([question])[0], dtype=np.float32)
+        return vector if vector.any() else None
 
     def _nearest(
         self, generation: Generation, vector: NDArray[np.float32] | None, allowed: NDArray[np.bool_] | None
@@ -136,7 +137,8 @@ def _cosines(
 ) -> Features:
     result = np.zeros(len(rows))
     if vector is not None and scale is not None:
-        read = generation.vector_rows[rows] >= 0
-        cosines = generation.vectors[generation.vector_rows[rows[read]]] @ vector
-        result[read] = (cosines - scale.mean) / scale.deviation
+        read = np.flatnonzero(generation.vector_rows[rows] >= 0)
+        vectors = generation.vectors[generation.vector_rows[rows[read]]]
+        known = vectors.any(axis=1)
+        result[read[known]] = (vectors[known] @ vector - scale.mean) / scale.deviation
     return result

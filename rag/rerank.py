@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vector_db.hub import hub_folder
-
 from core.errors import ModelError
 from core.text import compatible, plain
 from core.types import Passage
+from vector_db.hub import hub_folder
 from vector_db.writer import heading_of
 
 

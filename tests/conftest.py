@@ -4,7 +4,7 @@ settings           function  Settings with an empty data_dir and source_dir
 books_dir          session   a folder with os.md (Chinese), databases.md (English), networks.html (English);
                              read-only: copy it to change a book
 library_settings   session   Settings of the knowledge base 'default', built from books_dir by the real rebuild
-                             with the packaged embedder; read-only: never rebuild into it
+                             with the bundled embedder; read-only: never rebuild into it
 """
 
 import os

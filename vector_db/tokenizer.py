@@ -108,7 +108,8 @@ def _chinese(run: str) -> list[str]:
 
 
 def _pairs(characters: str) -> list[str]:
-    return [characters[at : at + 2] for at in range(len(characters) - 1)]
+    pairs = (characters[at : at + 2] for at in range(len(characters) - 1))
+    return [pair for pair in pairs if pair not in QUESTION_WORDS_ZH]
 
 
 def warm_up() -> None:

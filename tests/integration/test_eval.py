@@ -1,11 +1,9 @@
-"""`keben eval retrieval` and the benchmark, on real knowledge bases."""
+"""`keben eval retrieval` on real knowledge bases."""
 
-import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -179,77 +177,3 @@ def test_spans_of_a_real_set_are_where_their_words_are(settings: Settings) -> No
             whole = "".join(chunk.text for chunk in at)
             assert texts[query.qid].text.split("\n")[0][:20] in whole
     base.close()
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_retrieval", PROJECT / "benchmarks" / "retrieval.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_benchmark_runs_every_system_on_a_small_corpus(benchmark: ModuleType, tmp_path: Path) -> None:
-    """English, so that every system can find what is there; a question about nothing keeps the scores below 1."""
-    texts = {
-        "p0": "A deadlock is a state in which processes wait for one another and none can go on.",
-        "p1": "Photosynthesis turns light, water and carbon dioxide into sugar and oxygen.",
-        "p2": "The three-way handshake of TCP opens a connection with SYN, SYN-ACK and ACK.",
-    }
-    rows = [{"pid": pid, "title": f"Article_{pid}", "text": text} for pid, text in texts.items()]
-    asked = {"p0": "What is a deadlock?", "p1": "What does photosynthesis make?", "p2": "zzz qqq"}
-    queries = [{"qid": pid, "query": text, "gold_pids": [pid]} for pid, text in asked.items()]
-    folder = tmp_path / "small"
-    folder.mkdir()
-    for name, lines in (("corpus", rows), ("queries", queries)):
-        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    scores = benchmark.run_set(folder)
-    assert list(scores) == ["BM25 bigrams", "BM25 jieba", "BM25 jieba, stop words", "dense", "tutorial", "Keben"]
-    # The file is one window, so the tutorial finds everything; BM25 finds no word of the last question.
-    expected = {"tutorial": 1, **dict.fromkeys(list(scores)[:3], pytest.approx(2 / 3))}
-    assert {name: scores[name]["recall@5"] for name in expected} == expected
-    assert all(scores[name]["mrr@10"] >= 2 / 3 for name in ("dense", "Keben"))
-
-
-def test_the_benchmark_says_what_is_not_there(benchmark: ModuleType, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no retrieval sets") as caught:
-        benchmark.find_sets(tmp_path, None)
-    assert caught.value.exit_code == 2 and "--data" in caught.value.mend
-    for name in ("b", "a"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "queries.jsonl").touch()
-    assert [folder.name for folder in benchmark.find_sets(tmp_path, None)] == ["a", "b"]
-    assert [folder.name for folder in benchmark.find_sets(tmp_path, ["b"])] == ["b"]
-    with pytest.raises(ConfigError, match="no set named c"):
-        benchmark.find_sets(tmp_path, ["a", "c"])
-
-
-def test_windows_cover_a_file_and_share_150_characters(benchmark: ModuleType, tmp_path: Path) -> None:
-    text = "".join(chr(0x4E00 + number) for number in range(1201))
-    (tmp_path / "a.md").write_text(text, encoding="utf-8")
-    (tmp_path / "b.md").write_text("短", encoding="utf-8")
-    units = benchmark.window_passages(tmp_path).units
-    spans = [(unit.source, unit.start, unit.end) for unit in units]
-    assert spans == [("a.md", 0, 500), ("a.md", 350, 850), ("a.md", 700, 1200), ("a.md", 1050, 1201), ("b.md", 0, 1)]
-    assert units[1].text == text[350:850]
-
-
-def test_the_tokenizers_of_the_benchmark(benchmark: ModuleType) -> None:
-    assert benchmark.bigrams("什么是TCP连接？锁") == ["什么", "么是", "tcp", "连接", "锁"]
-    words = benchmark.jieba_words("什么是 TCP 连接？")
-    assert "什么" in words and "tcp" in words and "连接" in words and "？" not in words
-    assert benchmark.jieba_without_stop_words("什么是 TCP 连接？") == ["tcp", "连接"]
-
-
-def test_the_table_marks_the_best_other_and_gives_the_ratio(benchmark: ModuleType) -> None:
-    def scores(bm25: float, tutorial: float, keben: float) -> dict[str, dict[str, float]]:
-        values = {"BM25": bm25, "tutorial": tutorial, "Keben": keben}
-        return {name: {"mrr@10": value, "recall@5": value} for name, value in values.items()}
-
-    lines = benchmark.table({"one": scores(0.4, 0.2, 0.6), "two": scores(0.2, 0.5, 0.4)}).splitlines()
-    assert "| one | MRR@10 | 0.400 ← | 0.200 | 0.600 | 1.50 |" in lines
-    assert "| two | R@5 | 0.200 | 0.500 ← | 0.400 | 0.80 |" in lines
-    assert "| mean | MRR@10 | 0.300 | 0.350 ← | 0.500 | 1.43 |" in lines
-    assert len({line.count("|") for line in lines}) == 1

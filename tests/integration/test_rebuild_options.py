@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from english_model import DIMENSION, write_english_model
 from fakes import serving
 
 from core.errors import BuilderBusy, ConfigError, KnowledgeBaseMissing, NothingIndexed, StorageError, VerificationFailed
@@ -160,14 +161,16 @@ def test_failures_of_files_that_were_not_looked_at_are_kept(course: Settings, ta
     assert target.current_id() == before and [failure.source for failure in manifest_of(target).failures] == ["bad.pdf"]
 
 
-def test_the_first_english_book_joins_a_chinese_library(settings: Settings) -> None:
+def test_the_first_book_that_the_embedder_can_read_joins_a_library(settings: Settings, tmp_path: Path) -> None:
+    model = write_english_model(tmp_path / "english", ["The speed of light"])
+    settings = settings.model_copy(update={"embedding": EmbeddingSettings(model=str(model))})
     target = KnowledgeBaseFolder(settings.data_dir, "default")
     (settings.source_dir / "a.md").write_text("# 光学\n\n光在真空中的速度约为每秒三十万千米。\n", encoding="utf-8")
     rebuild(settings, "default")
     assert manifest_of(target).embedding.dimension == 0
     (settings.source_dir / "b.md").write_text("# Light\n\nThe speed of light is about 300000 km/s.\n", encoding="utf-8")
     assert rebuild(settings, "default").published
-    assert manifest_of(target).vectors == 1 and manifest_of(target).embedding.dimension == 384
+    assert manifest_of(target).vectors == 1 and manifest_of(target).embedding.dimension == DIMENSION
     (settings.source_dir / "b.md").unlink()
     assert rebuild(settings, "default").published and manifest_of(target).vectors == 0
 
@@ -260,9 +263,9 @@ def test_what_was_parsed_and_embedded_before_the_disk_was_full_is_not_done_again
             rebuild(course, "default")
     assert "free space" in caught.value.mend and target.current_id() == before
     assert list(target.generations.glob("*.tmp")) == []
-    assert sorted(parsed) == ["databases.md", "os.md"] and len(embedded) == 1
+    assert sorted(parsed) == ["databases.md", "os.md"] and len(embedded) == 2
     assert rebuild(course, "default").published
-    assert len(parsed) == 2 and len(embedded) == 1
+    assert len(parsed) == 2 and len(embedded) == 2
     assert not (target.folder / "unfinished.sqlite").exists()
     verify_generation(target.current())
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,33 @@ def test_get_keeps_the_order_of_the_ids(store: ChunkStore) -> None:
     assert [chunk.text for chunk in store.get(["os-3", "os-1", "os-4"])] == ["死锁", "进程", "银行家算法"]
     assert [chunk.text for chunk in store.get(["os-4", "os-1", "os-3"])] == ["银行家算法", "进程", "死锁"]
     assert store.get([]) == []
+
+
+def test_rows_tell_where_vectors_and_top_sections_stand(tmp_path: Path) -> None:
+    paths = {"a": [("1", "1.1"), ("1",), ("2", "2.1"), ("1", "1.2"), ()], "b": [("1",), ("2",), ()]}
+    with ChunkWriter(tmp_path / "base.sqlite") as writer:
+        for name, headings in paths.items():
+            book = small_book(name, ["进程"] * len(headings))
+            chunks = [replace(one, heading_path=path) for one, path in zip(book.chunks, headings, strict=True)]
+            writer.add(name, chunks, [], with_vectors=name == "b")
+    rows = ChunkStore(tmp_path / "base.sqlite").rows()
+    assert rows.ids == [*(f"a-{number}" for number in range(1, 6)), "b-1", "b-2", "b-3"]
+    assert rows.vectors.tolist() == [-1] * 5 + [0, 1, 2]
+    # Books share no section, and what stands under no heading is one of its own.
+    assert rows.sections.tolist() == [0, 0, 2, 0, 4, 5, 6, 7]
+    with ChunkWriter(tmp_path / "copy.sqlite", tmp_path / "base.sqlite") as writer:
+        writer.copy("b")
+        writer.copy("a")
+    moved = ChunkStore(tmp_path / "copy.sqlite").rows()
+    assert moved.vectors.tolist() == [0, 1, 2] + [-1] * 5
+    assert moved.sections.tolist() == [0, 1, 2, 3, 3, 5, 3, 7]
+
+
+def test_a_file_without_chunks_has_no_rows(tmp_path: Path) -> None:
+    with ChunkWriter(tmp_path / "chunks.sqlite"):
+        pass
+    rows = ChunkStore(tmp_path / "chunks.sqlite").rows()
+    assert (rows.ids, len(rows.vectors), len(rows.sections)) == ([], 0, 0)
 
 
 def test_books_and_pages_that_are_not_there_are_empty(store: ChunkStore) -> None:

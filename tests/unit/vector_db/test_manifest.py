@@ -9,7 +9,18 @@ from pydantic import ValidationError
 from small_books import EMBEDDING, small_book
 
 from core.errors import GenerationCorrupt, IndexMismatch
-from vector_db.manifest import MANIFEST, SCHEMA, FailureRecord, Manifest, read_manifest
+from vector_db.manifest import (
+    MANIFEST,
+    SCHEMA,
+    Calibration,
+    Certificate,
+    CosineScale,
+    FailureRecord,
+    Manifest,
+    Rate,
+    RelevanceModel,
+    read_manifest,
+)
 
 
 @pytest.fixture
@@ -39,6 +50,48 @@ def write(folder: Path, manifest: Manifest, **changes: Any) -> None:
 def test_a_manifest_comes_back_as_it_was(tmp_path: Path, manifest: Manifest) -> None:
     (tmp_path / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
     assert read_manifest(tmp_path) == manifest
+
+
+RATE = Rate(value=0.9, low=0.8123, high=1)
+CERTIFICATE = Certificate(
+    precision=RATE,
+    recall=RATE,
+    f1=RATE,
+    near=RATE,
+    far=None,
+    accepted=80,
+    near_refused=75,
+    far_refused=0,
+    source="问题",
+)
+CALIBRATION = Calibration(
+    cosine=CosineScale(mean=0.1, deviation=0.123456789012345),
+    relevance=RelevanceModel(weights=(0.1, -2, 1 / 3), intercept=-1.5),
+    threshold=0.4321,
+    certificate=CERTIFICATE,
+)
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [None, CALIBRATION, CALIBRATION.model_copy(update={"cosine": None, "certificate": None})],
+    ids=["none", "whole", "without vectors or certificate"],
+)
+def test_a_calibration_comes_back_to_the_last_digit(
+    tmp_path: Path, manifest: Manifest, calibration: Calibration | None
+) -> None:
+    calibrated = manifest.model_copy(update={"calibration": calibration})
+    (tmp_path / MANIFEST).write_text(calibrated.model_dump_json(indent=1), encoding="utf-8")
+    assert read_manifest(tmp_path) == calibrated
+
+
+@pytest.mark.parametrize(
+    "changes", [{"threshold": 1.1}, {"threshold": -0.1}, {"cosine": {"mean": 0, "deviation": 0}}, {"surprise": 1}]
+)
+def test_an_impossible_calibration_is_refused(tmp_path: Path, manifest: Manifest, changes: dict[str, Any]) -> None:
+    write(tmp_path, manifest, calibration={**CALIBRATION.model_dump(mode="json"), **changes})
+    with pytest.raises(GenerationCorrupt, match=f"calibration.{next(iter(changes))}"):
+        read_manifest(tmp_path)
 
 
 def test_an_unknown_field_is_refused(tmp_path: Path, manifest: Manifest) -> None:

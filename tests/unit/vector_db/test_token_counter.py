@@ -1,10 +1,10 @@
-"""Lengths in tokens, with the packaged embedder's tokenizer and small ones made here."""
+"""Lengths in tokens, with the bundled embedder's tokenizer and small ones made here."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
+import small_models
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -15,24 +15,34 @@ from core.settings import EmbeddingSettings
 from vector_db.embedder import model_folder
 from vector_db.token_counter import TokenCounter
 
-PACKAGED = model_folder(EmbeddingSettings())
+BUNDLED = model_folder(EmbeddingSettings())
 
 
 @pytest.fixture(scope="module")
 def count() -> TokenCounter:
-    return TokenCounter(PACKAGED)
+    return TokenCounter(BUNDLED)
 
 
-def test_it_counts_as_the_embedders_tokenizer_does(count: TokenCounter) -> None:
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that reads 24 tokens of a text."""
+    return small_models.bert(tmp_path_factory.mktemp("models") / "bert")
+
+
+def test_it_counts_as_the_embedders_tokenizer_does(bert: Path) -> None:
     # Imported here: it takes seconds.
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(str(PACKAGED), local_files_only=True)
-    texts = ["A transaction is atomic.", "死锁的必要条件", "", "unbelievable tokenization " * 300]
+    tokenizer = AutoTokenizer.from_pretrained(str(bert), local_files_only=True)
+    texts = ["what is a transaction?", "死锁 的 必要 条件", "", "the transaction " * 300]
     wanted = [
         len(tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids) for text in texts
     ]
-    assert count(texts) == wanted
+    assert TokenCounter(bert)(texts) == wanted
+
+
+def test_the_bundled_embedder_counts_words_of_both_languages_in_simplified_characters(count: TokenCounter) -> None:
+    assert count(["死锁的必要条件", "死鎖的必要條件", "A transaction is atomic.", ""]) == [3, 3, 4, 0]
 
 
 def test_markup_and_other_forms_of_characters_are_counted_as_they_are_read(count: TokenCounter) -> None:
@@ -45,19 +55,20 @@ def test_a_long_run_of_letters_is_no_single_token(count: TokenCounter) -> None:
 
 
 @examples(max_examples=50, deadline=None)
-@given(st.lists(st.text(max_size=50), max_size=5))
-def test_a_text_counts_the_same_in_any_company(texts: list[str]) -> None:
-    count = TokenCounter(PACKAGED)
+@given(texts=st.lists(st.text(max_size=50), max_size=5))
+def test_a_text_counts_the_same_in_any_company(count: TokenCounter, texts: list[str]) -> None:
     assert count(texts) == [count([text])[0] for text in texts]
 
 
-def test_it_says_how_much_the_embedder_reads(count: TokenCounter) -> None:
-    assert count.reads == 254  # 256 less the two marks around a text
+def test_it_says_how_much_the_embedder_reads(count: TokenCounter, bert: Path) -> None:
+    assert TokenCounter(bert).reads == 22  # 24 less the two marks around a text
+    assert count.reads is None
 
 
-def test_what_is_written_before_a_text_leaves_less_to_be_read(count: TokenCounter) -> None:
-    assert TokenCounter(PACKAGED, "passage: ").reads == 252
-    assert TokenCounter(PACKAGED, "passage: " * 300).reads == 1
+def test_what_is_written_before_a_text_leaves_less_to_be_read(bert: Path) -> None:
+    assert TokenCounter(bert, "passage: ").reads == 20
+    assert TokenCounter(bert, "passage: " * 300).reads == 1
+    assert TokenCounter(BUNDLED, "passage: ").reads is None
 
 
 def test_a_text_of_which_no_token_comes_is_unknown(tmp_path: Path) -> None:
@@ -99,10 +110,24 @@ def test_the_limit_may_stand_with_the_tokenizer(tmp_path: Path) -> None:
         assert TokenCounter(folder).reads == reads
 
 
-def test_a_folder_with_a_vocabulary_alone_will_do(tmp_path: Path, count: TokenCounter) -> None:
-    for name in ("vocab.txt", "tokenizer_config.json", "special_tokens_map.json", "config.json"):
-        shutil.copy(PACKAGED / name, tmp_path)
-    assert TokenCounter(tmp_path)(["unbelievable 死锁"]) == count(["unbelievable 死锁"])
+def test_a_folder_with_a_vocabulary_alone_will_do(tmp_path: Path) -> None:
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "un", "##believ", "##able", "死", "锁"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    for name, content in (
+        ("tokenizer_config.json", {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 512}),
+        ("config.json", {"model_type": "bert"}),
+    ):
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+    count = TokenCounter(tmp_path)
+    assert count(["Unbelievable 死锁"]) == [5] and count.unknown_rate("unbelievable 死亡") == 0.2
+    assert count.reads == 510
+
+
+def test_a_model_that_knows_normalised_words_reads_other_characters_as_those(tmp_path: Path) -> None:
+    folder = static_model(tmp_path)
+    assert TokenCounter(folder).unknown_rate("死鎖") == 1
+    (folder / "keben.json").write_text('{"normalised": true}', encoding="utf-8")
+    assert TokenCounter(folder).unknown_rate("死鎖") == 0
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", "not json"])

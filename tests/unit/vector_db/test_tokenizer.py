@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.text import compatible, plain
 from vector_db.lexical import index_terms
 from vector_db.stopwords import ENGLISH, QUESTION_WORDS_ZH
-from vector_db.tokenizer import normalise, tokens, warm_up
+from vector_db.tokenizer import Words, content_words, cut, in_dictionary, normalise, tokens, warm_up
 
 SENTENCES = [
     "进程是资源分配的基本单位",
@@ -98,12 +98,61 @@ def test_punctuation_and_blanks_have_no_terms() -> None:
 def test_markup_of_a_book_does_not_change_its_terms() -> None:
     body = "**死锁**的[必要条件](https://example.org/deadlock)包括*互斥*与 <b>mutual exclusion</b>"
     clean = "死锁的必要条件包括互斥与 mutual exclusion"
-    assert index_terms("操作系统 > 死锁", body) == tokens("操作系统 > 死锁") + tokens(clean)
+    assert index_terms("操作系统 > 死锁", body) == (tokens("操作系统 > 死锁"), tokens(clean))
+
+
+def test_characters_side_by_side_that_make_no_word_give_their_pairs_too() -> None:
+    assert tokens("锁页") == ["锁", "页", "锁页"]
+    assert tokens("锁页帧") == ["锁", "页", "帧", "锁页", "页帧"]
+    # 的 asks nothing, and parts what stands on either side of it.
+    assert tokens("锁的页") == ["锁", "页"]
+    # A word between them parts them as well.
+    assert "锁页" not in tokens("锁进程页")
+
+
+def test_words_that_no_dictionary_has_are_not_guessed_at() -> None:
+    # With its hidden Markov model jieba takes 杭研 for a word, though not in every sentence.
+    assert not in_dictionary("杭研")
+    assert cut("杭研大厦") == ["杭", "研", "大厦"]
+    assert tokens("杭研大厦")[:3] == ["杭", "研", "杭研"]
+
+
+@pytest.mark.parametrize("sentence", ["小明在杭研大厦", "他来到了网易杭研大厦", "杭研", "去杭研"])
+def test_a_word_that_no_dictionary_has_is_found_in_any_sentence(sentence: str) -> None:
+    assert "杭研" in tokens(sentence)
+
+
+def test_the_words_of_a_book_are_found_wherever_they_stand() -> None:
+    words = Words(["资源分配图", "分配图", "缺页"])
+    assert list(words.within("用资源分配图判断缺页")) == ["资源分配图", "分配图", "缺页"]
+    assert list(words.within("图")) == list(words.within("资源")) == list(Words().within("资源分配图")) == []
+    assert list(Words(["分配图", "分配"]).within("分配图")) == ["分配", "分配图"]
+
+
+def test_the_words_of_a_book_are_terms_beside_those_of_the_dictionary() -> None:
+    words = Words(["资源分配图"])
+    terms = tokens("画出资源分配图", words)
+    assert terms == [*tokens("画出资源分配图"), "资源分配图"]
+    assert "资源分配图" not in tokens("资源的分配图", words)
+
+
+CHARACTERS = st.text(st.sampled_from("资源分配图页锁"), max_size=12)
+
+
+@given(words=st.lists(CHARACTERS.filter(lambda word: len(word) > 1), max_size=8), run=CHARACTERS)
+def test_words_are_found_as_a_slow_search_finds_them(words: list[str], run: str) -> None:
+    slow = [word for at in range(len(run)) for word in sorted(set(words)) if run.startswith(word, at)]
+    assert list(Words(words).within(run)) == slow
+
+
+def test_content_words_are_words_as_they_stand_without_those_that_ask() -> None:
+    assert content_words("什么是进程的地址空间？") == ["进程", "地址", "空间"]
+    assert content_words("What are the Transactions of a database?") == ["transactions", "database"]
 
 
 @given(st.text(st.sampled_from("死锁的必要条件进程与线程 ACIDtransactions+#3，。？⽤⼀進線"), max_size=40))
 def test_book_and_question_with_the_same_words_have_the_same_terms(text: str) -> None:
-    assert index_terms("", text) == tokens(plain(text))
+    assert index_terms("", text) == ([], tokens(plain(text)))
 
 
 @given(st.text(max_size=60))

@@ -161,6 +161,27 @@ def test_equal_vectors_are_no_fault(generation: Path) -> None:
     verify_generation(generation)
 
 
+def test_a_passage_without_a_word_that_the_embedder_knows_is_no_fault(generation: Path) -> None:
+    # A static embedder gives it zeros, which are near nothing, themselves included.
+    vectors = unit_vectors(30)
+    vectors[[0, 7]] = 0
+    np.save(generation / EMBEDDINGS, vectors)
+    shutil.rmtree(generation / CHROMA)
+    rows = distinct_rows(vectors)
+    write_dense(generation / CHROMA, [str(row) for row in rows], vectors[rows])
+    sign(generation, vectors=30, indexed=29)
+    verify_generation(generation)
+
+
+def test_a_library_of_nothing_else_is_no_fault_either(generation: Path) -> None:
+    vectors = np.zeros((30, 16), dtype=np.float32)
+    np.save(generation / EMBEDDINGS, vectors)
+    shutil.rmtree(generation / CHROMA)
+    write_dense(generation / CHROMA, ["0"], vectors[:1])
+    sign(generation, vectors=30, indexed=1)
+    verify_generation(generation)
+
+
 def run_verify(generation: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "vector_db.verify", str(generation)]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
