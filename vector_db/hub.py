@@ -9,16 +9,17 @@ SAFETENSORS = "*.safetensors"
 _TEXTS = ("*.json", "*.txt", "*.model")
 
 
-def hub_folder(name: str, weights: str) -> Path:
-    """The files of the model `name` on this machine, downloaded if need be. weights: pattern of its large files.
+def hub_folder(name: str, weights: str, needed: str = "modules.json") -> Path:
+    """The files of the model `name` on this machine, downloaded if need be.
 
+    weights: pattern of its large files. needed: the file that a model of its kind cannot do without.
     The cache is the library's own (HF_HOME), and HF_HUB_OFFLINE forbids the network. Raises ModelError.
     """
     from huggingface_hub import is_offline_mode, snapshot_download
     from huggingface_hub.errors import HTTPError, XetDownloadError  # type: ignore[attr-defined]
 
     wanted = [*_TEXTS, weights]
-    cached = _cached(name, wanted, weights)
+    cached = _cached(name, wanted, weights, needed)
     if cached is not None:
         return cached
     if is_offline_mode():
@@ -27,13 +28,13 @@ def hub_folder(name: str, weights: str) -> Path:
         folder = Path(snapshot_download(name, allow_patterns=wanted))
     except (OSError, ValueError, RuntimeError, HTTPError, XetDownloadError) as error:
         raise _absent(name, str(error)) from error
-    missing = _missing(folder, weights)
+    missing = _missing(folder, weights, needed)
     if missing:
         raise ModelError(f"{name!r} on the hub has no {missing}", mend=_mend_missing(name, missing))
     return folder
 
 
-def _cached(name: str, wanted: list[str], weights: str) -> Path | None:
+def _cached(name: str, wanted: list[str], weights: str, needed: str) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -44,13 +45,13 @@ def _cached(name: str, wanted: list[str], weights: str) -> Path | None:
     except ValueError as error:
         raise _absent(name, str(error)) from error
     # Other programs leave parts of a model in the cache.
-    return None if _missing(folder, weights) else folder
+    return None if _missing(folder, weights, needed) else folder
 
 
-def _missing(folder: Path, weights: str) -> str | None:
+def _missing(folder: Path, weights: str, needed: str) -> str | None:
     """A file that the model cannot do without and that is not there."""
-    if not (folder / "modules.json").is_file():
-        return "modules.json"
+    if not (folder / needed).is_file():
+        return needed
     if not any(path.is_file() for path in folder.rglob(weights)):
         return weights
     if weights != SAFETENSORS:

@@ -1,5 +1,6 @@
 """A cross-encoder of chance, loaded and asked for real."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -73,8 +74,37 @@ def test_the_settings_name_the_cross_encoder(made: Path, opened: Generation, set
 
 
 def test_a_name_that_is_neither_a_folder_nor_to_be_had_is_refused() -> None:
-    with pytest.raises(ModelError, match="no-such-model"):
+    with pytest.raises(ModelError, match="no-such-model") as caught:
         CrossEncoderReranker("no-such-model")
+    assert "KEBEN_RETRIEVAL__RERANKER" in caught.value.mend
+
+
+def test_a_cross_encoder_of_the_hub_is_found_in_the_local_cache(
+    made: Path, reranker: CrossEncoderReranker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As most are there: without modules.json."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    repository, commit = tmp_path / "models--textbooks--cross", "0123456789abcdef0123456789abcdef01234567"
+    shutil.copytree(made, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit, encoding="utf-8")
+    assert not (made / "modules.json").exists()
+    assert CrossEncoderReranker("textbooks/cross").rerank(QUESTION, passages()) == reranker.rerank(QUESTION, passages())
+
+
+def test_the_network_is_forbidden_only_once_the_model_is_there(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    told: list[str | None] = []
+
+    def downloaded(name: str, *_: object, **__: object) -> Path:
+        told.append(os.environ.get("HF_HUB_OFFLINE"))
+        return made
+
+    monkeypatch.setattr("rag.rerank.hub_folder", downloaded)
+    CrossEncoderReranker("textbooks/cross")
+    assert told == [None] and os.environ["HF_HUB_OFFLINE"] == "1"
 
 
 @pytest.mark.parametrize("damage", ["config.json", "model.safetensors"])
