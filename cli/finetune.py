@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.finetune_embedder import embedder
+
 if TYPE_CHECKING:
     from finetune.layout import Progress
 
@@ -16,8 +18,9 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Prepare InternLM2 models for the service.",
+    help="Prepare InternLM2 models for the service, and fit an embedder to your books.",
 )
+app.command()(embedder)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.calibrate import app as calibrate_app
 from cli.evaluate import app as evaluate_app
 from cli.finetune import app as finetune_app
 from cli.options import Books, Json, Kb, Subjects, print_json
@@ -29,6 +30,7 @@ app = typer.Typer(
     help="Keben (课本) answers questions from textbooks and shows where in the book each answer stands.",
 )
 app.add_typer(rebuild_app)
+app.add_typer(calibrate_app)
 app.add_typer(evaluate_app, name="eval")
 app.add_typer(finetune_app, name="finetune")
 

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.calibrate import described
 from core.text import language_of
 from core.types import Answer, Chunk, Citation, Passage
 from ingest.report import FileReport, RebuildReport
@@ -99,6 +100,8 @@ def print_status(manifest: Manifest) -> None:
     _OUT.print(Text(f"{manifest.kb}: generation {manifest.id}, built {manifest.created_at} from {manifest.source_dir}"))
     dimensions = f"{embedding.dimension} dimensions" if embedding.dimension else "no book has vectors"
     _OUT.print(Text(f"  embedder {embedding.model} ({dimensions}, revision {embedding.revision})"))
+    if manifest.calibration:
+        _OUT.print(Text(f"  {described(manifest.calibration)}"))
     _OUT.print(Text(f"  {len(manifest.books)} books, {manifest.chunks} passages, {manifest.vectors} vectors"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("  book", "file", "status", "pages", "passages", "unknown tokens", "ranked by"):

@@ -53,6 +53,17 @@ class EmbeddingSettings(_Group):
         max_length=2000,
         description="Written before each passage, as query_instruction; another one makes another knowledge base.",
     )
+    backend: Literal["torch", "onnx", "openvino"] = Field(
+        "torch",
+        description="What runs the model. onnx and openvino run a graph in the model's folder, without torch, and need "
+        "the extra of that name: pip install 'keben[openvino]'.",
+    )
+    backend_file: str | None = Field(
+        None,
+        min_length=1,
+        description="The graph below the model's folder, as onnx/model_qint8_avx512_vnni.onnx: another one makes "
+        "another knowledge base. Unset: onnx/model.onnx or openvino/openvino_model.xml, taken for the model itself.",
+    )
     device: str | None = Field(
         None, min_length=1, description="Where the embedder runs, as cpu, cuda:1 or mps; unset: the best there is."
     )
@@ -67,16 +78,22 @@ class EmbeddingSettings(_Group):
         "of tokens is ranked by keywords alone.",
     )
 
+    @model_validator(mode="after")
+    def _file_for_a_backend(self) -> Self:
+        if self.backend_file and self.backend == "torch":
+            raise ValueError(f"backend_file {self.backend_file!r} needs the backend onnx or openvino")
+        return self
+
 
 class ChunkSettings(_Group):
     target: int = Field(
-        400,
+        260,
         ge=40,
         le=2000,
         description="Wished length of a chunk with its headings, in tokens of the embedder's tokenizer.",
     )
     limit: int = Field(
-        600,
+        400,
         ge=60,
         le=4000,
         description="Longest chunk with its headings, in tokens of the embedder; not above what the embedder reads, "

@@ -121,7 +121,7 @@ def _check_room(folder: Path, room: int) -> None:
 
 
 def _publish(unfinished: Path, target: Path) -> None:
-    for path in (*unfinished.iterdir(), unfinished):
+    for path in (*unfinished.rglob("*"), unfinished):
         _fsync(path)
     unfinished.rename(target)
     _fsync(target.parent)

@@ -181,11 +181,11 @@ class _Rebuild:
         """Measures refusals with the retriever that will serve; imported here, since most rebuilds change nothing."""
 
         def calibrate(folder: Path) -> Calibration:
-            from rag.calibrate import calibrate_folder
+            from rag.calibrate import calibrator
 
             self._progress.stage("measure refusals")
             embedder = job.vectors.embedder if read_manifest(folder).vectors else None
-            return calibrate_folder(folder, embedder, self._settings)
+            return calibrator(self._target.folder, embedder, self._settings)(folder)
 
         return calibrate
 

@@ -10,6 +10,7 @@ from core.text import language_of
 from core.types import Answer, Citation, GenerationOptions, Passage, Scope, Turn
 from rag import prompts
 from rag.conversation import Rewriter
+from rag.neighbours import with_neighbours
 from rag.retrieve import Retriever, term_weights
 from rag.scope import books_of
 from rag.writers import Draft, Task, Writer
@@ -104,7 +105,7 @@ class Answerer:
             draft = Draft("", ())
             if reason is None:
                 weights = term_weights(query, generation.lexical)
-                task = Task(query, passages, weights, question.history, question.options)
+                task = Task(query, with_neighbours(passages, generation), weights, question.history, question.options)
                 for piece in self._writer.stream(task):
                     if isinstance(piece, str):
                         yield Piece(piece)

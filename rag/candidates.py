@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.text import language_of
 from rag.matching import match
 from rag.search_terms import SearchTerms, search_terms
 from vector_db.embedder import Embedder, bundled_embedder
@@ -13,7 +14,7 @@ from vector_db.manifest import CosineScale
 from vector_db.reader import Generation
 
 # In the order of the columns of `Candidates.features`; `Candidates` says what they are.
-FEATURES = ("keywords", "evidence", "anywhere", "stretch_20", "stretch_40", "exact", "section", "cosine")
+FEATURES = ("keywords", "evidence", "anywhere", "stretch_20", "stretch_40", "exact", "section", "cosine", "foreign")
 _SECTION = 3
 _FEW = 1e-9
 Numbers = NDArray[np.intp]
@@ -28,7 +29,7 @@ class Candidates:
     in words that stand in one passage alone: many rare words in common are no chance. anywhere,
     stretch_20, stretch_40, exact: as in `matching.Matches`. section: mean `keywords` of the three best others of the
     same top section. cosine: of the embeddings, in standard deviations from what passages at random have; 0 where the
-    embedder could not read the question or the passage.
+    embedder could not read the question or the passage. foreign: 1 for a passage of a book in the other language.
     """
 
     terms: SearchTerms
@@ -74,6 +75,7 @@ class CandidateFinder:
             matches.exact,
             _section(generation.sections[rows], keywords),
             _cosines(generation, rows, vector, scale),
+            generation.languages[rows] != language_of(question),
         )
         return Candidates(terms, rows, np.column_stack(columns))
 

@@ -1,9 +1,9 @@
 """Questions whose answer a knowledge base is known to hold, or known not to: what refusals are measured with, unasked.
 
 No teacher has to write them. A question that the books answer is made from a sentence of theirs, in part in other
-words. One near the subject is such a question while the whole section that answers it is kept out of sight, or a
-mixture of two. One far from it is about everyday life, or about another subject of the same library, whose books are
-kept out of sight.
+words. One near the subject is such a question while the whole section that answers it is kept out of sight, or words of
+many sections that nobody puts together. One far from it is about everyday life, or about another subject of the same
+library, whose books are kept out of sight.
 """
 
 import json
@@ -27,17 +27,23 @@ _EVERYDAY = Path(__file__).with_name("everyday_questions.json")
 _WORDS = (4, 24)  # of a sentence that a question is made from
 _KEPT = 0.6  # of its words
 _REPLACED = 0.25  # of these by words of like meaning
+_STREWN = 5  # words of a question that makes no sense
+_PERHAPS = 0.3  # weight of a question that another section may answer all the same
 _HIDDEN = 0.8  # where more of the library would have to be hidden, nothing is learnt
 Numbers = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A question, what it should find, and the rows that are kept out of sight while it is asked."""
+    """A question, what it should find, and the rows that are kept out of sight while it is asked.
+
+    weight: what it counts in the fit, 0 to 1: less where the label is not sure.
+    """
 
     text: str
     kind: Kind
     without: Numbers | None = None
+    weight: float = 1.0
 
 
 def make_probes(generation: Generation, words: Embedder, each: int, seed: int = 0) -> list[Probe]:
@@ -47,10 +53,11 @@ def make_probes(generation: Generation, words: Embedder, each: int, seed: int = 
     """
     draw = np.random.default_rng(seed)
     made = list(_from_sentences(generation, words, each, draw))
-    probes = [Probe(text, "own") for text, _ in made]
+    texts = [text for text, _ in made]
+    probes = [Probe(text, "own") for text in texts]
     hidden = [(text, _section(generation, row)) for text, row in made]
-    near = [Probe(text, "near", rows) for text, rows in hidden if len(rows) < _HIDDEN * len(generation.ids)]
-    near += [Probe(_mixed(one, other), "near") for (one, _), (other, _) in zip(made[::2], made[1::2], strict=False)]
+    near = [Probe(text, "near", rows, _PERHAPS) for text, rows in hidden if len(rows) < _HIDDEN * len(generation.ids)]
+    near += [Probe(text, "near", None, _PERHAPS) for text in _strewn(texts, draw)]
     far = [Probe(text, "far", rows) for text, rows in _of_other_subjects(generation, made)]
     languages = sorted({book.language for book in generation.books.values()})
     everyday = [Probe(text, "far") for language in languages for text in everyday_questions()[language]]
@@ -71,7 +78,8 @@ def _from_sentences(
 ) -> Iterator[tuple[str, int]]:
     """Questions, each with the row of the chunk that it was made from, spread over the library."""
     alike = _Alike(generation, words)
-    rows = draw.permutation(len(generation.ids))[: 3 * count]
+    # A small library is asked about one passage several times.
+    rows = np.concatenate([draw.permutation(len(generation.ids)) for _ in range(3)])[: 3 * count]
     made = 0
     for row, chunk in zip(map(int, rows), generation.store.get([generation.ids[row] for row in rows]), strict=True):
         if made < count and (text := _question(chunk, alike, draw)):
@@ -114,11 +122,14 @@ def _section(generation: Generation, row: int) -> Numbers:
     return np.flatnonzero(generation.sections == generation.sections[row])
 
 
-def _mixed(one: str, other: str) -> str:
-    """Half of the one and half of the other: words of the subject that were never asked together."""
-    blank = " " if " " in one and " " in other else ""
-    first, second = (text.split() if blank else list(text) for text in (one, other))
-    return blank.join((*first[: len(first) // 2], *second[len(second) // 2 :]))
+def _strewn(texts: Sequence[str], draw: np.random.Generator) -> Iterator[str]:
+    """Words of the subject, each of another question."""
+    words = [content_words(text) for text in texts]
+    if len(texts) < 2 * _STREWN:
+        return
+    for _ in texts[::2]:
+        chosen = [words[at] for at in draw.permutation(len(words))[:_STREWN]]
+        yield " ".join(some[int(draw.integers(len(some)))] for some in chosen if some)
 
 
 def _of_other_subjects(generation: Generation, made: Sequence[tuple[str, int]]) -> Iterator[tuple[str, Numbers]]:

@@ -19,4 +19,11 @@ def rank_scores(features: Features) -> Values:
 
 def probabilities(features: Features, model: RelevanceModel) -> Values:
     """How likely each passage answers the question, 0 to 1, shape (n,)."""
-    return np.asarray(1 / (1 + np.exp(-(features @ np.array(model.weights) + model.intercept))))
+    return np.asarray(1 / (1 + np.exp(-logits(features, model))))
+
+
+def logits(features: Features, model: RelevanceModel) -> Values:
+    """The logarithm of the odds that each passage answers the question, shape (n,)."""
+    same = features @ np.array(model.weights) + model.intercept
+    foreign = features @ np.array(model.foreign_weights) + model.foreign_intercept
+    return np.asarray(np.where(features[:, FEATURES.index("foreign")] > 0, foreign, same))

@@ -48,7 +48,7 @@ def _folder(model: str) -> Path:
         return folder
     try:
         # Most cross-encoders of the hub are plain models of transformers, without modules.json.
-        return hub_folder(model, ("*.safetensors",), needed="config.json")
+        return hub_folder(model, "model.safetensors", needed="config.json")
     except ModelError as error:
         raise ModelError(f"the cross-encoder {model!r} cannot be had: {error.message}", mend=_MEND) from error
 

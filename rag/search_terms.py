@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vector_db.lexical import LexicalIndex
+from vector_db.stopwords import ASPECTS
 from vector_db.tokenizer import tokens
 
 # 链 is a part of many words: finding it is weak evidence beside finding 链表.
 _SINGLE_CHARACTER = 0.6
+_ASPECT = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def search_terms(question: str, lexical: LexicalIndex) -> SearchTerms:
         for term in found[start:end]:
             names[term] += [other for other in others if _says_less(other, found[start:end], lexical)]
     terms = tuple(names)
-    weights = np.array([lexical.idf(term) * _character_weight(term) for term in terms])
+    weights = np.array([lexical.idf(term) * _weight(term) for term in terms])
     return SearchTerms(terms, weights, tuple(tuple(dict.fromkeys(names[term])) for term in terms))
 
 
@@ -53,5 +56,12 @@ def _says_less(other: str, terms: Sequence[str], lexical: LexicalIndex) -> bool:
     return lexical.idf(other) < min(map(lexical.idf, terms))
 
 
-def _character_weight(term: str) -> float:
+def _weight(term: str) -> float:
+    if term in _aspects():
+        return _ASPECT
     return _SINGLE_CHARACTER if len(term) == 1 and not term.isascii() else 1.0
+
+
+@cache
+def _aspects() -> frozenset[str]:
+    return frozenset(tokens(ASPECTS))

@@ -15,6 +15,7 @@ from server.schemas import (
     AskRequest,
     Health,
     KnowledgeBaseBody,
+    KnowledgeBaseName,
     KnowledgeBasesResponse,
     Problem,
     Readiness,
@@ -68,6 +69,13 @@ def kbs(service: ServiceDep) -> KnowledgeBasesResponse:
         with service.library.get(name).generation() as generation:
             bodies.append(KnowledgeBaseBody.of(generation.manifest))
     return KnowledgeBasesResponse(kbs=bodies)
+
+
+@router.get("/kbs/{kb}", responses={404: _PROBLEMS[404], 503: _PROBLEMS[503]}, summary="Look at a knowledge base")
+def one_kb(kb: KnowledgeBaseName, service: ServiceDep) -> KnowledgeBaseBody:
+    """A knowledge base with its books and the certificate of its refusals, as served now."""
+    with service.knowledge_base(kb).generation() as generation:
+        return KnowledgeBaseBody.of(generation.manifest)
 
 
 @router.get("/healthz", summary="Is the process alive?")

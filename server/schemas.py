@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.settings import KB_NAME
 from core.types import Answer, Citation, GenerationOptions, Passage, Scope, Turn
 from rag.answer import Question
-from vector_db.manifest import Manifest
+from vector_db.manifest import Certificate, Manifest
 
 _EXAMPLE = "死锁的四个必要条件是什么？"
 SEARCH_QUERY: Any = Field(
@@ -205,6 +205,16 @@ class BookBody(_Body):
     dense: bool
 
 
+class RefusalsBody(_Body):
+    """When a question is refused, and how well that was measured to work. `certificate` is null where it was not."""
+
+    threshold: float = Field(description="The least probability that the best passage must have.", examples=[0.31])
+    certificate: Certificate | None = Field(
+        description="Precision, recall and F1 of what is accepted, with 95 % intervals, on questions that had no part "
+        "in setting the threshold; `near` and `far`: F1 against questions near the subject and far from it."
+    )
+
+
 class KnowledgeBaseBody(_Body):
     """A knowledge base as it is served now."""
 
@@ -213,6 +223,7 @@ class KnowledgeBaseBody(_Body):
     created_at: str
     embedder: str
     chunks: int
+    refusals: RefusalsBody | None
     books: list[BookBody]
 
     @classmethod
@@ -224,6 +235,9 @@ class KnowledgeBaseBody(_Body):
             created_at=manifest.created_at,
             embedder=manifest.embedding.model,
             chunks=manifest.chunks,
+            refusals=None
+            if manifest.calibration is None
+            else RefusalsBody(threshold=manifest.calibration.threshold, certificate=manifest.calibration.certificate),
             books=[BookBody(**record.model_dump(include=set(BookBody.model_fields))) for record in manifest.books],
         )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from core.text import compatible
 from vector_db.stopwords import QUESTION_WORDS_ZH
-from vector_db.tokenizer import cut, in_dictionary, normalise
+from vector_db.tokenizer import cut, normalise
 
 _CHINESE = re.compile("[\u3400-\u9fff]+")
 _LONGEST = 8
@@ -44,7 +44,7 @@ def book_terms(headings: Iterable[str], texts: Sequence[str]) -> BookTerms:
     """The terms of one book from its headings and the texts of its chunks."""
     glossary = tuple(sorted(set(_glossary(texts))))
     words = {word for heading in set(headings) for word in _heading_words(heading)}
-    words |= {chinese for chinese, _ in glossary if not in_dictionary(chinese)}
+    words |= {chinese for chinese, _ in glossary if _is_unknown(chinese)}
     return BookTerms(tuple(sorted(words)), glossary)
 
 
@@ -56,9 +56,15 @@ def _heading_words(heading: str) -> Iterator[str]:
             if word and word not in QUESTION_WORDS_ZH:
                 piece += word
                 continue
-            if 2 <= len(piece) <= _LONGEST and not in_dictionary(piece):
+            if 2 <= len(piece) <= _LONGEST and _is_unknown(piece):
                 yield piece
             piece = ""
+
+
+def _is_unknown(word: str) -> bool:
+    """Whether jieba makes single characters of it. Where it finds parts these are terms already: a term for the whole
+    beside them counts the same thing twice, and finds less."""
+    return all(len(part) == 1 for part in cut(word))
 
 
 def _glossary(texts: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -174,6 +174,16 @@ class ChunkStore:
         found = {c.id: c for c in map(_chunk, self._query(f"SELECT {_COLUMNS} FROM chunks WHERE id IN ({marks})", ids))}
         return [found[id_] for id_ in ids]
 
+    def at(self, book_id: str, ordinal: int) -> Chunk | None:
+        """The chunk at a place in a book; None past its end."""
+        sql = f"SELECT {_COLUMNS} FROM chunks WHERE book_id = ? AND ordinal = ?"
+        return next(map(_chunk, self._query(sql, [book_id, ordinal])), None)
+
+    def text(self, book_id: str, start: int, end: int) -> str:
+        """`[start, end)` of a book's text."""
+        parts = ((page.start, text) for page, text in self.pages(book_id))
+        return "".join(text[max(start - at, 0) : max(end - at, 0)] for at, text in parts)
+
     def of_book(self, book_id: str) -> list[tuple[Chunk, int | None]]:
         """Chunks of a book in reading order, each with the row of its vector."""
         sql = f"SELECT {_COLUMNS}, vector_row FROM chunks WHERE book_id = ? ORDER BY ordinal"

@@ -18,6 +18,7 @@ from vector_db.instructions import instructions
 BUNDLED = "keben-zh-en"
 _BUNDLED_FOLDER = Path(__file__).parent / "bundled_embedder"
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_GRAPHS = {"onnx": "onnx/model.onnx", "openvino": "openvino/openvino_model.xml"}
 Vectors = NDArray[np.float32]
 
 
@@ -65,10 +66,19 @@ def open_embedder(settings: EmbeddingSettings) -> Embedder:
     folder, revision = model_folder(settings), model_revision(settings)
     if is_static(folder):
         return StaticEmbedder(settings, folder, revision)
-    # Imported here: the bundled model needs no torch.
+    # Imported here: no kind pays for the libraries of another, and the bundled model needs no torch.
+    if settings.backend != "torch":
+        from vector_db.graph_model import GraphEmbedder
+
+        return GraphEmbedder(settings, folder, revision)
     from vector_db.sentence_model import SentenceEmbedder
 
     return SentenceEmbedder(settings, folder, revision)
+
+
+def graph_file(settings: EmbeddingSettings) -> str:
+    """The graph that a backend other than torch runs, below the model's folder."""
+    return settings.backend_file or _GRAPHS[settings.backend]
 
 
 def require_vectors(embedder: Embedder, folder: Path) -> None:
@@ -87,7 +97,7 @@ def model_folder(settings: EmbeddingSettings) -> Path:
     if _HUB_NAME.fullmatch(settings.model) and not folder.exists():
         from vector_db.hub import hub_folder
 
-        return hub_folder(settings.model, ("*.safetensors",))
+        return hub_folder(settings.model, _weights(settings))
     if not (folder / "modules.json").is_file():
         raise ModelError(
             f"no sentence-transformers model in {settings.model!r} (modules.json is missing)",
@@ -110,5 +120,18 @@ def model_revision(settings: EmbeddingSettings) -> str:
             digest.update(f"{path.relative_to(folder)}:{path.stat().st_size}".encode())
             if path.stat().st_size < 2**20:
                 digest.update(path.read_bytes())
+    if settings.backend_file:
+        size = sum(path.stat().st_size for path in folder.glob(_with_weights(settings.backend_file)))
+        digest.update(f"{settings.backend_file}:{size}".encode())
     digest.update(instructions(settings, folder).passage.encode())
     return digest.hexdigest()[:12]
+
+
+def _weights(settings: EmbeddingSettings) -> str:
+    """Pattern of the large files that the model cannot do without."""
+    return "*.safetensors" if settings.backend == "torch" else _with_weights(graph_file(settings))
+
+
+def _with_weights(graph: str) -> str:
+    """A graph, and the file beside it that may hold its numbers: model.onnx_data, openvino_model.bin."""
+    return f"{graph.rpartition('.')[0]}.*"

@@ -1,24 +1,24 @@
 """Models of the Hugging Face hub: the local cache first, then the network. The only module that imports its library."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import ModelError
 
+SAFETENSORS = "*.safetensors"
 _TEXTS = ("*.json", "*.txt", "*.model")
 
 
-def hub_folder(name: str, weights: Sequence[str], needed: str = "modules.json") -> Path:
+def hub_folder(name: str, weights: str, needed: str = "modules.json") -> Path:
     """The files of the model `name` on this machine, downloaded if need be.
 
-    weights: patterns of its large files. needed: the file that a model of its kind cannot do without.
+    weights: pattern of its large files. needed: the file that a model of its kind cannot do without.
     The cache is the library's own (HF_HOME), and HF_HUB_OFFLINE forbids the network. Raises ModelError.
     """
     from huggingface_hub import is_offline_mode, snapshot_download
     from huggingface_hub.errors import HTTPError, XetDownloadError  # type: ignore[attr-defined]
 
-    wanted = [*_TEXTS, *weights]
+    wanted = [*_TEXTS, weights]
     cached = _cached(name, wanted, weights, needed)
     if cached is not None:
         return cached
@@ -34,7 +34,7 @@ def hub_folder(name: str, weights: Sequence[str], needed: str = "modules.json") 
     return folder
 
 
-def _cached(name: str, wanted: list[str], weights: Sequence[str], needed: str) -> Path | None:
+def _cached(name: str, wanted: list[str], weights: str, needed: str) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -48,12 +48,14 @@ def _cached(name: str, wanted: list[str], weights: Sequence[str], needed: str) -
     return None if _missing(folder, weights, needed) else folder
 
 
-def _missing(folder: Path, weights: Sequence[str], needed: str) -> str | None:
+def _missing(folder: Path, weights: str, needed: str) -> str | None:
     """A file that the model cannot do without and that is not there."""
     if not (folder / needed).is_file():
         return needed
-    if not any(path.is_file() for pattern in weights for path in folder.rglob(pattern)):
-        return " or ".join(weights)
+    if not any(path.is_file() for path in folder.rglob(weights)):
+        return weights
+    if weights != SAFETENSORS:
+        return None
     shards = (shard for index in folder.rglob("*.safetensors.index.json") for shard in _shards(index))
     return next((shard.name for shard in shards if not shard.is_file()), None)
 
@@ -71,6 +73,8 @@ def _shards(index: Path) -> list[Path]:
 def _mend_missing(name: str, missing: str) -> str:
     if missing == "modules.json":
         return "name a sentence-transformers model"
+    if missing != SAFETENSORS:
+        return "name another file in KEBEN_EMBEDDING__BACKEND_FILE, or set KEBEN_EMBEDDING__BACKEND to 'torch'"
     return (
         f"load {name} once with sentence-transformers, save it to a folder, which writes safetensors, and set "
         "KEBEN_EMBEDDING__MODEL to that folder"

@@ -85,10 +85,12 @@ class CosineScale(_Record):
 
 
 class RelevanceModel(_Record):
-    """Logistic regression on the features of `rag.candidates`."""
+    """Logistic regression on the features of `rag.candidates`: of passages in the question's language, and others."""
 
     weights: tuple[float, ...]
     intercept: float
+    foreign_weights: tuple[float, ...]
+    foreign_intercept: float
 
 
 class Rate(_Record):

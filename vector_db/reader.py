@@ -48,6 +48,8 @@ class Generation:
         rows = self.store.rows()
         self.ids, self.vector_rows, self.sections = rows.ids, rows.vectors, rows.sections
         self.row_of = {id_: row for row, id_ in enumerate(self.ids)}
+        books = self.manifest.books
+        self.languages = np.repeat([book.language for book in books], [book.chunks for book in books])
         self.vectors: NDArray[np.float32] = np.load(self.folder / EMBEDDINGS, mmap_mode="r")
         self.lexical = LexicalIndex(self.folder / LEXICAL, len(self.ids))
         self.dense = DenseIndex(self.folder / CHROMA, self.manifest.indexed)

@@ -1,9 +1,9 @@
-"""Any sentence-transformers model as an embedder. The only module that imports sentence_transformers."""
+"""Any sentence-transformers model as an embedder. The only module that loads one."""
 
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,30 +14,16 @@ from vector_db.embedder import Embedder, Vectors, require_vectors
 from vector_db.instructions import instructions
 from vector_db.token_counter import TokenCounter
 
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
 
 class SentenceEmbedder(Embedder):
     """A model of any architecture that sentence-transformers knows."""
 
     def __init__(self, settings: EmbeddingSettings, folder: Path, revision: str) -> None:
         """Load the model in `folder` (seconds). Raises ModelError."""
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        from safetensors import SafetensorError
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-
-        try:
-            self._model = SentenceTransformer(
-                str(folder),
-                device=settings.device,
-                local_files_only=True,
-                trust_remote_code=False,
-                model_kwargs={"use_safetensors": True},
-            )
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            raise ModelError(f"the embedder in {folder} cannot be loaded: {error}", mend=_mend(folder)) from error
+        self._model = load_model(settings, folder)
         # A tokenizer of its own, since one keeps the last call's truncation: threads that encode would lose theirs.
         self._counter = TokenCounter(folder)
         self._instructions = instructions(settings, folder)
@@ -68,6 +54,27 @@ class SentenceEmbedder(Embedder):
     def unknown_rate(self, text: str) -> float:
         """As `Embedder.unknown_rate`."""
         return self._counter.unknown_rate(text)
+
+
+def load_model(settings: EmbeddingSettings, folder: Path) -> "SentenceTransformer":
+    """The model in `folder`, without the network and without code of its own. Raises ModelError."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from safetensors import SafetensorError
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        return SentenceTransformer(
+            str(folder),
+            device=settings.device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"the embedder in {folder} cannot be loaded: {error}", mend=_mend(folder)) from error
 
 
 def _mend(folder: Path) -> str:

@@ -15,6 +15,12 @@ QUESTION_WORDS_ZH = frozenset(
     """.split()
 )
 
+# They say what is asked about a subject, in words that the answer seldom has: kept, but of little weight.
+ASPECTS = (
+    "区别 差别 差异 异同 不同 特点 特征 优点 缺点 优缺点 好处 作用 用途 含义 定义 概念 原因 理解 "
+    "difference differ distinguish advantage disadvantage benefit drawback purpose definition concept reason understand"
+)
+
 ENGLISH = frozenset(
     """
     a an the of and or to in on at by for from with as is are was were be been being it its this that these those

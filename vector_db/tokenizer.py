@@ -81,9 +81,14 @@ def cut(run: str) -> list[str]:
     return list(_jieba().cut(run, HMM=False))
 
 
-def in_dictionary(word: str) -> bool:
-    """Whether jieba knows `word`."""
-    return bool(_jieba().FREQ.get(word))
+def cut_all(run: str) -> list[str]:
+    """As `cut`, with the shorter words inside longer ones."""
+    return list(_jieba().cut_for_search(run, HMM=False))
+
+
+def word_frequencies() -> dict[str, int]:
+    """How often jieba's own texts say each word of its dictionary."""
+    return {word: count for word, count in _jieba().FREQ.items() if count}
 
 
 def _chinese(run: str) -> list[str]:

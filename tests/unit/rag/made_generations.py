@@ -14,7 +14,12 @@ from vector_db.writer import BookContent, GenerationHeader, write_generation
 SCALE = CosineScale(mean=0.02, deviation=0.1)
 CALIBRATION = Calibration(
     cosine=SCALE,
-    relevance=RelevanceModel(weights=(1.4, 0.1, 1.2, 1.1, 1.2, 1.0, 0.8, 0.2), intercept=-3.5),
+    relevance=RelevanceModel(
+        weights=(1.4, 0.1, 1.2, 1.1, 1.2, 1.0, 0.8, 0.2, 0.0),
+        intercept=-3.5,
+        foreign_weights=(0.0, 0.1, 2.5, 1.8, 2.5, 0.0, 0.0, 0.5, 0.0),
+        foreign_intercept=-4.0,
+    ),
     threshold=0.5,
     certificate=None,
 )

@@ -66,7 +66,9 @@ CERTIFICATE = Certificate(
 )
 CALIBRATION = Calibration(
     cosine=CosineScale(mean=0.1, deviation=0.123456789012345),
-    relevance=RelevanceModel(weights=(0.1, -2, 1 / 3), intercept=-1.5),
+    relevance=RelevanceModel(
+        weights=(0.1, -2, 1 / 3), intercept=-1.5, foreign_weights=(1, 2, 1 / 7), foreign_intercept=0.5
+    ),
     threshold=0.4321,
     certificate=CERTIFICATE,
 )
