@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_generations import CALIBRATION, SCALE, published
 
 from core.settings import Settings
-from rag.calibrate import SELF_MADE, Asked, ask, best_threshold, calibrate, cosine_scale, f1, fit
+from rag.calibrate import LABELLED, SELF_MADE, Asked, ask, best_threshold, calibrate, cosine_scale, f1, fit
 from rag.candidates import FEATURES, CandidateFinder
 from rag.probes import Kind, Probe
 from rag.relevance import probabilities
@@ -58,6 +58,12 @@ def test_the_threshold_lies_between_the_scores_that_it_parts() -> None:
     highest = max(relevance(one, calibration) for one in asked[::2] if one.kind != "own")
     lowest = min(relevance(one, calibration) for one in asked[::2] if one.kind == "own")
     assert highest < calibration.threshold < lowest
+    labelled = fit(asked, SCALE, LABELLED)
+    lowest, highest = (
+        pick(relevance(one, labelled) for one in asked[::2] if (one.kind == "own") == own)
+        for pick, own in ((min, True), (max, False))
+    )
+    assert highest < labelled.threshold < lowest
 
 
 def test_the_certificate_is_measured_on_the_other_half_alone() -> None:
@@ -235,11 +241,10 @@ def test_a_library_of_many_passages_is_certified_by_questions_that_it_made_itsel
     assert certificate.far is not None and certificate.far.value > 0.8
 
 
-def test_a_relevance_is_a_probability() -> None:
-    model = RelevanceModel(
-        weights=(1.0,) * len(FEATURES), intercept=-2, foreign_weights=(0.5,) * len(FEATURES), foreign_intercept=0
-    )
-    features = np.array([[0.0] * len(FEATURES), [1.0] * len(FEATURES), [-9.0] * len(FEATURES)])
-    found = probabilities(features, model)
-    # The second passage is in the other language.
-    assert found == pytest.approx([1 / (1 + np.exp(2)), 1 / (1 + np.exp(-len(FEATURES) / 2)), 0], abs=1e-6)
+def test_a_relevance_is_a_probability_by_the_model_of_the_passages_language() -> None:
+    count = len(FEATURES)
+    model = RelevanceModel(weights=(1.0,) * count, intercept=-2, foreign_weights=(0.5,) * count, foreign_intercept=-1)
+    features = np.array([[0.0] * count, [1.0] * count, [-9.0] * count, [1.0] * count])
+    features[:3, FEATURES.index("foreign")] = 0
+    wanted = [-2, count - 1 - 2, -9 * (count - 1) - 2, 0.5 * count - 1]
+    assert probabilities(features, model) == pytest.approx(1 / (1 + np.exp(-np.array(wanted, dtype=float))))

@@ -103,7 +103,7 @@ def test_where_a_section_is_nearly_all_of_a_library_it_is_not_hidden(tmp_path: P
     generation = Generation(folder)
     made = probes(generation)
     generation.retire()
-    assert 5 <= len(of_kind(made, "own")) <= 15
+    assert len(of_kind(made, "own")) == EACH
     assert all(one.without is None for one in made)
 
 
