@@ -2,7 +2,7 @@
 
     python benchmarks/embedding.py FOLDER [--passages 64] [--tokens 300] [--batch 16] [--rounds 3]
 
-FOLDER is that of a sentence-transformers model, or the name of the packaged one or of one on the hub; its graphs are
+FOLDER is that of a sentence-transformers model, or the name of the bundled one or of one on the hub; its graphs are
 what `python -m vector_db.export FOLDER` has written or the model came with. All run on the processor in one process,
 by turns, so that what else the machine does falls on all alike; rates are medians over the rounds. `nearest` is the
 share of passages whose nearest other passage is that of torch. Kinds whose library is absent are named on stderr.
@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from core.errors import ModelError
 from core.settings import PROJECT, EmbeddingSettings
-from vector_db.embedder import PACKAGED, Embedder, Vectors, model_folder, open_embedder
+from vector_db.embedder import BUNDLED, Embedder, Vectors, model_folder, open_embedder
 from vector_db.token_counter import TokenCounter
 
 _READABLE = 0.1
@@ -29,7 +29,7 @@ _READABLE = 0.1
 def main() -> None:
     """Print the table as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", nargs="?", default=PACKAGED)
+    parser.add_argument("model", nargs="?", default=BUNDLED)
     parser.add_argument("--passages", type=int, default=64)
     parser.add_argument("--tokens", type=int, default=300)
     parser.add_argument("--batch", type=int, default=16)

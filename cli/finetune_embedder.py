@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from finetune.embedder.proof import Score
 
 _EVERY = 10  # lines of progress of a stage, where there is no terminal
-_STEPS, _DIMENSION, _EPOCHS = 1000, 256, 3
+_STEPS, _DIMENSION = 1000, 256
 
 Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder to write; must not exist.")]
 Kb = Annotated[str | None, typer.Option("--kb", metavar="NAME", help="Adapt to the books of this knowledge base.")]
@@ -41,7 +41,8 @@ QuerySet = Annotated[
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same model.")]
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help=f"Batches to train on; with --data {_STEPS}.")]
 Epochs = Annotated[
-    int | None, typer.Option("--epochs", min=1, help=f"With --kb: times that each pair is seen, {_EPOCHS} if left out.")
+    int | None,
+    typer.Option("--epochs", min=1, help="With --kb: times each pair is seen; 10 for a static model, 3 for others."),
 ]
 Dimension = Annotated[
     int | None, typer.Option("--dimension", min=1, help=f"With --data: length of a vector, {_DIMENSION} if left out.")
@@ -73,7 +74,7 @@ def embedder(
         _make(data, out, seed, steps or _STEPS, dimension or _DIMENSION, as_json)
     elif kb is not None:
         _refuse({"--dimension": dimension}, "--data")
-        _adapt(kb, out, base, pairs, queries, seed, steps, epochs or _EPOCHS, as_json)
+        _adapt(kb, out, base, pairs, queries, seed, steps, epochs, as_json)
 
 
 def _make(data: Path, out: Path, seed: int, steps: int, dimension: int, as_json: bool) -> None:
@@ -105,7 +106,7 @@ def _adapt(
     queries: Path | None,
     seed: int,
     steps: int | None,
-    epochs: int,
+    epochs: int | None,
     as_json: bool,
 ) -> None:
     from core.settings import load_settings

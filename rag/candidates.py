@@ -65,17 +65,14 @@ class CandidateFinder:
         rows = np.union1d(_best(scores, self._each), self._nearest(generation, vector, allowed)).astype(np.intp)
         keywords = scores[rows] / max(terms.total, _FEW)
         evidence = scores[rows] / generation.lexical.highest_idf
-        matches = match(terms, list(rows), generation.lexical, bundled_embedder())
+        foreign = generation.languages[rows] != language_of(question)
         columns = (
             keywords,
             evidence,
-            matches.anywhere,
-            matches.stretch_20,
-            matches.stretch_40,
-            matches.exact,
+            *_matches(generation, terms, rows, foreign),
             _section(generation.sections[rows], keywords),
             _cosines(generation, rows, vector, scale),
-            generation.languages[rows] != language_of(question),
+            foreign,
         )
         return Candidates(terms, rows, np.column_stack(columns))
 
@@ -119,6 +116,16 @@ def _best(scores: Features, count: int) -> Numbers:
     count = min(count, len(scores))
     rows = np.argpartition(-scores, count - 1)[:count] if count else np.zeros(0, dtype=np.intp)
     return rows[scores[rows] > 0]
+
+
+def _matches(generation: Generation, terms: SearchTerms, rows: Numbers, foreign: NDArray[np.bool_]) -> Features:
+    """anywhere, stretch_20, stretch_40, exact of every passage, shape (4, n)."""
+    result = np.zeros((4, len(rows)))
+    for other in (False, True):
+        places = np.flatnonzero(foreign == other)
+        found = match(terms, list(rows[places]), generation.lexical, bundled_embedder(), foreign=other)
+        result[:, places] = (found.anywhere, found.stretch_20, found.stretch_40, found.exact)
+    return result
 
 
 def _section(sections: NDArray[np.int32], keywords: Features) -> Features:

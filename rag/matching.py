@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.search_terms import SearchTerms
-from vector_db.embedder import Embedder
 from vector_db.lexical import LexicalIndex
+from vector_db.static_model import StaticEmbedder
 
 _BLOCK = 10  # words; a stretch is made of 2 or 4 blocks
 _HEADING = 0.5  # what a word in the headings counts beside the words of a stretch
@@ -34,13 +34,18 @@ class Matches:
     exact: Matrix
 
 
-def match(terms: SearchTerms, rows: Sequence[int], lexical: LexicalIndex, words: Embedder) -> Matches:
-    """Match the question against the chunks in `rows`. words: embeds single words, as the index was written with."""
+def match(
+    terms: SearchTerms, rows: Sequence[int], lexical: LexicalIndex, words: StaticEmbedder, *, foreign: bool = False
+) -> Matches:
+    """Match the question against the chunks in `rows`.
+
+    words: embeds single words, as the index was written with. foreign: whether the chunks are in another language.
+    """
     count = len(rows)
     if not terms.terms or not count:
         return Matches(*(np.zeros(count, dtype=np.float32) for _ in range(4)))
     passages = _Passages(rows, lexical)
-    alike, same = _similarity(terms, passages.vocabulary, lexical, words)
+    alike, same = _similarity(terms, passages.vocabulary, lexical, words, foreign=foreign)
     weights = (terms.weights / terms.total).astype(np.float32)
     anywhere = weights @ np.maximum(passages.in_body(alike), passages.in_heading(alike))
     return Matches(
@@ -52,7 +57,7 @@ def match(terms: SearchTerms, rows: Sequence[int], lexical: LexicalIndex, words:
 
 
 def _similarity(
-    terms: SearchTerms, vocabulary: Numbers, lexical: LexicalIndex, words: Embedder
+    terms: SearchTerms, vocabulary: Numbers, lexical: LexicalIndex, words: StaticEmbedder, *, foreign: bool
 ) -> tuple[Matrix, Matrix]:
     """Between each term of the question and each word of `vocabulary`, shape (terms, words): by meaning, and exactly.
 
@@ -60,7 +65,11 @@ def _similarity(
     """
     names = terms.all_names
     place = {name: at for at, name in enumerate(names)}
-    asked = words.encode(names)
+    forms = [terms.written.get(name, name) for name in names] if foreign else names
+    asked = words.encode(forms)
+    if foreign:
+        # Into another language only words lead that the embedder knows: what it puts together it knows by chance.
+        asked *= np.array([not form.isascii() or words.knows(form) for form in forms], dtype=np.float32)[:, None]
     cosines = np.clip(asked @ (lexical.word_vectors[vocabulary].astype(np.float32).T / 127), 0, 1)
     numbers = np.array([-1 if (number := lexical.number(name)) is None else number for name in names])
     equal = (numbers[:, None] == vocabulary[None, :]).astype(np.float32)

@@ -7,8 +7,8 @@ from rag.candidates import FEATURES, Features
 from vector_db.manifest import RelevanceModel
 
 # Weights of the rank, in the order of FEATURES; docs/retrieval.md tells what else was tried.
-_RANK = {"keywords": 0.8, "anywhere": 0.5, "stretch_20": 0.5, "stretch_40": 0.5, "section": 0.2, "cosine": 0.045}
-_RANK_WEIGHTS = np.array([_RANK.get(name, 0.0) for name in FEATURES])
+RANK = {"keywords": 0.8, "anywhere": 0.5, "stretch_20": 0.5, "stretch_40": 0.5, "section": 0.2, "cosine": 0.045}
+_RANK_WEIGHTS = np.array([RANK.get(name, 0.0) for name in FEATURES])
 Values = NDArray[np.float64]
 
 

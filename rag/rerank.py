@@ -8,7 +8,7 @@ from pathlib import Path
 from core.errors import ModelError
 from core.text import compatible, plain
 from core.types import Passage
-from vector_db.hub import hub_folder
+from vector_db.hub import SAFETENSORS, hub_folder
 from vector_db.writer import heading_of
 
 _MEND = "set KEBEN_RETRIEVAL__RERANKER to the folder of a CrossEncoder or to its name on the hub, or unset it"
@@ -48,7 +48,7 @@ def _folder(model: str) -> Path:
         return folder
     try:
         # Most cross-encoders of the hub are plain models of transformers, without modules.json.
-        return hub_folder(model, "model.safetensors", needed="config.json")
+        return hub_folder(model, SAFETENSORS, needed="config.json")
     except ModelError as error:
         raise ModelError(f"the cross-encoder {model!r} cannot be had: {error.message}", mend=_MEND) from error
 

@@ -1,7 +1,7 @@
 """The terms of a question, how much each says, and what the books call them in the other language."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vector_db.lexical import LexicalIndex
 from vector_db.stopwords import ASPECTS
-from vector_db.tokenizer import tokens
+from vector_db.tokenizer import tokens, written_forms
 
 # 链 is a part of many words: finding it is weak evidence beside finding 链表.
 _SINGLE_CHARACTER = 0.6
@@ -18,11 +18,15 @@ _ASPECT = 0.2
 
 @dataclass(frozen=True, slots=True)
 class SearchTerms:
-    """names[i]: what else `terms[i]` is called. weights: inverse document frequencies, shape (terms,)."""
+    """names[i]: what else `terms[i]` is called. weights: inverse document frequencies, shape (terms,).
+
+    written: by term, how the question writes it, for those that are stems.
+    """
 
     terms: tuple[str, ...]
     weights: NDArray[np.float64]
     names: tuple[tuple[str, ...], ...]
+    written: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def total(self) -> float:
@@ -48,7 +52,8 @@ def search_terms(question: str, lexical: LexicalIndex) -> SearchTerms:
             names[term] += [other for other in others if _says_less(other, found[start:end], lexical)]
     terms = tuple(names)
     weights = np.array([lexical.idf(term) * _weight(term) for term in terms])
-    return SearchTerms(terms, weights, tuple(tuple(dict.fromkeys(names[term])) for term in terms))
+    other_names = tuple(tuple(dict.fromkeys(names[term])) for term in terms)
+    return SearchTerms(terms, weights, other_names, written_forms(question))
 
 
 def _says_less(other: str, terms: Sequence[str], lexical: LexicalIndex) -> bool:

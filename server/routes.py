@@ -71,7 +71,7 @@ def kbs(service: ServiceDep) -> KnowledgeBasesResponse:
     return KnowledgeBasesResponse(kbs=bodies)
 
 
-@router.get("/kbs/{kb}", responses={404: _PROBLEMS[404], 503: _PROBLEMS[503]}, summary="Look at a knowledge base")
+@router.get("/kbs/{kb}", responses=_PROBLEMS, summary="Look at a knowledge base")
 def one_kb(kb: KnowledgeBaseName, service: ServiceDep) -> KnowledgeBaseBody:
     """A knowledge base with its books and the certificate of its refusals, as served now."""
     with service.knowledge_base(kb).generation() as generation:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from core.errors import ModelError
 from core.settings import EmbeddingSettings
 from vector_db.instructions import instructions
+
+if TYPE_CHECKING:
+    from vector_db.static_model import StaticEmbedder
 
 BUNDLED = "keben-zh-en"
 _BUNDLED_FOLDER = Path(__file__).parent / "bundled_embedder"
@@ -54,9 +58,12 @@ class Embedder(Embeddings):
 
 
 @cache
-def bundled_embedder() -> Embedder:
+def bundled_embedder() -> "StaticEmbedder":
     """The bundled model, loaded once: besides passages, it knows which words are alike."""
-    return open_embedder(EmbeddingSettings(model=BUNDLED))
+    from vector_db.static_model import StaticEmbedder
+
+    settings = EmbeddingSettings(model=BUNDLED)
+    return StaticEmbedder(settings, model_folder(settings), model_revision(settings))
 
 
 def open_embedder(settings: EmbeddingSettings) -> Embedder:

@@ -123,6 +123,10 @@ class StaticEmbedder(Embedder):
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
+    def knows(self, word: str) -> bool:
+        """Whether `word` is one token: what is put together from pieces (code + ine) has a vector by chance."""
+        return len(self._tokenizer.encode(self._counter.form(word), add_special_tokens=False).ids) == 1
+
     def unknown_rate(self, text: str) -> float:
         """Share of tokens of `text` that the embedder does not know."""
         return self._counter.unknown_rate(text)

@@ -63,6 +63,11 @@ def tokens(text: str, words: Words = _NO_WORDS) -> list[str]:
     return terms
 
 
+def written_forms(text: str) -> dict[str, str]:
+    """By term, how the Latin words of `text` are written: properti → properties."""
+    return {_stem(run): run for run in _RUN.findall(normalise(text)) if run.isascii() and run not in ENGLISH}
+
+
 def content_words(text: str) -> list[str]:
     """The words of `text` in order as they stand, without question and function words."""
     words: list[str] = []

@@ -27,15 +27,16 @@ Measure = Callable[[Settings, Settings, str], list[Score]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """base: name or folder of the model to adapt. steps: of training; None: as many as `epochs` take.
+    """base: name or folder of the model to adapt. questions: (question, passage), besides the books' own pairs.
 
-    questions: (question, passage), besides the pairs that the books give. command: for the card.
+    epochs: times that each pair is seen, None: what suits the model. steps: of training, instead of epochs. command:
+    for the card.
     """
 
     base: str
     command: str
     questions: Sequence[tuple[str, str]] = ()
-    epochs: int = 3
+    epochs: int | None = None
     steps: int | None = None
     seed: int = 0
 

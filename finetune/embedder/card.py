@@ -83,7 +83,9 @@ training with in-batch negatives on these pairs:
 {pairs}
 
 A fifth of the documents and passages, told by a hash of their content, was kept out of all of this
-({facts.held_out:,} rows): the weights of Keben's retriever are fitted on it.
+({facts.held_out:,} rows): the weights of Keben's retriever are fitted on it. Of a book that is there both as
+documents and as translated paragraphs the two are held out apart, so a held-out document may have been seen beside its
+translation.
 
 ## Data
 

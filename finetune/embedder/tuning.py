@@ -11,7 +11,6 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-from tokenizers import Tokenizer
 
 from core.settings import EmbeddingSettings
 from core.text import compatible
@@ -21,14 +20,14 @@ from finetune.embedder.progress import Progress, silent
 from vector_db.embedder import model_folder
 from vector_db.instructions import instructions
 from vector_db.sentence_model import load_model
-from vector_db.static_model import FORM, MODULE, TOKENIZER, is_static, read_weights, write_static
-from vector_db.token_counter import TokenCounter
+from vector_db.static_model import FORM, is_static, read_weights, write_static
+from vector_db.token_counter import TokenCounter, load_tokenizer
 
 # A static model is a table of which only the rows of the books' words move. A transformer is moved as little as its
 # authors advise.
-_STATIC_RATE, _STATIC_BATCH = 1e-3, 256
-_RATE, _BATCH = 2e-5, 32
-_TABLE = "0.embedding.weight"
+_STATIC_RATE, _STATIC_BATCH, _STATIC_EPOCHS = 3e-3, 256, 10
+_RATE, _BATCH, _EPOCHS = 2e-5, 32, 3
+_TABLE, _CONFIG = "0.embedding.weight", "config_sentence_transformers.json"
 _WARM_UP = 0.1  # of all steps
 _LARGEST_GRADIENT = 1.0
 
@@ -49,11 +48,12 @@ class Trainable:
     model: SentenceTransformer
     static: bool
     form: Callable[[str], str]
-    query: str = ""
-    passage: str = ""
+    query: str
+    passage: str
 
-    def plan(self, triples: int, epochs: int, steps: int | None) -> Training:
-        """`steps` of them, or as many as see each triple `epochs` times."""
+    def plan(self, triples: int, epochs: int | None, steps: int | None) -> Training:
+        """`steps` of them, or as many as see each triple `epochs` times; None: what suits the kind of model."""
+        epochs = epochs or (_STATIC_EPOCHS if self.static else _EPOCHS)
         size = min(_STATIC_BATCH if self.static else _BATCH, max(triples // 4, 2))
         total = steps or max(epochs * triples // size, 1)
         rate = _STATIC_RATE if self.static else _RATE
@@ -77,31 +77,34 @@ class Trainable:
 
     def save(self, target: Path) -> None:
         """Write the model to the folder `target`; a static one in 8 bits."""
+        # Instructions that are known by the name of the model would be lost with the name.
+        self.model.prompts = {"query": self.query, "document": self.passage}
         if not self.static:
-            # Instructions that are known by the name of the model would be lost with the name.
-            self.model.prompts = {"query": self.query, "document": self.passage}
             self.model.save(str(target), create_model_card=False)
             return
         form = self.folder / FORM
         write_static(
             target,
-            (self.folder / MODULE / TOKENIZER).read_text(encoding="utf-8"),
+            load_tokenizer(self.folder)[0].to_str(),
             self.model.state_dict()[_TABLE].numpy(),
             json.loads(form.read_text(encoding="utf-8")) if form.is_file() else {"normalised": False},
         )
+        (target / _CONFIG).write_text(json.dumps({"prompts": self.model.prompts}, ensure_ascii=False), encoding="utf-8")
 
 
 def open_trainable(base: EmbeddingSettings) -> Trainable:
     """The model that `base` names; a static one in 32 bits. Raises ModelError."""
     folder = model_folder(base)
-    if is_static(folder):
-        words = Tokenizer.from_file(str(folder / MODULE / TOKENIZER))
+    wanted = instructions(base, folder)
+    static = is_static(folder)
+    if static:
+        words, _ = load_tokenizer(folder)
         module = StaticEmbedding(words, embedding_weights=read_weights(folder).copy())
         model = SentenceTransformer(modules=[module], device="cpu")
-        return Trainable(folder, model, static=True, form=TokenCounter(folder).form)
-    wanted = instructions(base, folder)
-    model = load_model(base, folder)
-    return Trainable(folder, model, static=False, form=compatible, query=wanted.query, passage=wanted.passage)
+    else:
+        model = load_model(base, folder)
+    form = TokenCounter(folder).form if static else compatible
+    return Trainable(folder, model, static, form, wanted.query, wanted.passage)
 
 
 def train(

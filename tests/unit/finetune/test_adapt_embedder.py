@@ -14,7 +14,9 @@ from core.errors import ConfigError, ModelError
 from core.settings import EmbeddingSettings, Settings
 from evaluate.intervals import bootstrap
 from finetune.embedder.adapt import AdaptReport, Plan, adapt
-from vector_db.embedder import BUNDLED, open_embedder
+from vector_db.embedder import BUNDLED, model_folder, open_embedder
+from vector_db.static_model import read_weights
+from vector_db.token_counter import load_tokenizer
 
 PAIRS = tuple((row["question"], row["gold_text"]) for row in QUESTIONS)
 
@@ -48,6 +50,22 @@ def test_a_static_model(settings: Settings, tmp_path: Path) -> None:
     run(settings, tmp_path / "two")
     weights = [(tmp_path / name / "0_StaticEmbedding" / "model.safetensors").read_bytes() for name in ("one", "two")]
     assert weights[0] == weights[1]
+
+
+def test_a_static_model_as_its_library_saves_it(settings: Settings, tmp_path: Path) -> None:
+    # Imported here: torch takes seconds, also for those who run other tests.
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    bundled = model_folder(EmbeddingSettings())
+    module = StaticEmbedding(load_tokenizer(bundled)[0], embedding_weights=read_weights(bundled)[:, :8].copy())
+    prompts = {"query": "问题", "document": ""}
+    SentenceTransformer(modules=[module], prompts=prompts, device="cpu").save(str(tmp_path / "base"))
+    run(settings, tmp_path / "adapted", base=str(tmp_path / "base"))
+    adapted = open_embedder(EmbeddingSettings(model=str(tmp_path / "adapted")))
+    assert adapted.dimension == 8
+    asked, told, same = adapted.encode_queries(["栈"])[0], *adapted.encode(["栈", "问题栈"])
+    assert asked == pytest.approx(same) and asked != pytest.approx(told)
 
 
 def test_a_transformer(settings: Settings, tmp_path: Path) -> None:

@@ -368,3 +368,19 @@ def test_every_citation_stands_on_the_page_it_names(client: TestClient, library_
             assert citation["quote"] == text[citation["start"] - start : citation["end"] - start], question
             assert f"[{citation['id']}]" in body["answer"], question
     assert answered >= len(QUESTIONS) - 2
+
+
+def test_a_knowledge_base_tells_when_it_refuses(client: TestClient) -> None:
+    body = client.get("/kbs/default").json()
+    assert body == client.get("/kbs").json()["kbs"][0]
+    assert 0 < body["refusals"]["threshold"] < 1
+    assert "certificate" in body["refusals"]
+
+
+@pytest.mark.parametrize(("name", "status", "named"), [("nope", 404, "'nope'"), ("No Such Name", 422, "path.kb")])
+def test_a_knowledge_base_that_is_not_there_is_a_problem(
+    client: TestClient, name: str, status: int, named: str
+) -> None:
+    response = client.get(f"/kbs/{name}")
+    assert response.status_code == status
+    assert named in problem_of(response)["detail"]
