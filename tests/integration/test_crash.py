@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import PROJECT, RetrievalSettings, Settings
+from core.settings import PROJECT, EmbeddingSettings, RetrievalSettings, Settings
 from ingest.rebuild import rebuild
 from rag.retrieve import Retriever
+from vector_db.embedder import Embedder, open_embedder
 from vector_db.layout import CURRENT, KnowledgeBaseFolder
 from vector_db.library import open_knowledge_base
 from vector_db.reader import Generation
@@ -141,8 +142,14 @@ def test_what_was_done_before_the_kill_is_not_done_again(
     def again(*arguments: object) -> None:
         raise AssertionError(f"done again: {arguments}")
 
+    def opened_for_questions(settings: EmbeddingSettings) -> Embedder:
+        # What is refused is measured with questions; passages are not embedded again.
+        embedder = open_embedder(settings)
+        monkeypatch.setattr(embedder, "encode", again)
+        return embedder
+
     monkeypatch.setattr("ingest.job.parse_in_sandbox", again)
-    monkeypatch.setattr("ingest.vectors.open_embedder", again)
+    monkeypatch.setattr("ingest.vectors.open_embedder", opened_for_questions)
     check_rerun(course)
     with opened(course) as generation:
         assert "Two-phase locking" in texts(generation, "two-phase locking")[0]
