@@ -56,6 +56,9 @@ def test_a_folder_is_followed(settings: Settings, watching: tuple["subprocess.Po
     wait_for(lambda: target.current_id() != first and "light.md" in books(), "a bad file stops no other")
     book.unlink()
     wait_for(lambda: set(books()) == {"light.md"}, "a deleted book goes")
+    # The first rebuild and the last one have one passage each; an interrupt in the middle of one is another thing.
+    told = "default: published, 1 passages"
+    wait_for(lambda: log.read_text(encoding="utf-8").count(told) == 2, "the last rebuild ends")
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=PATIENCE) == 0
     assert "Traceback" not in log.read_text(encoding="utf-8")
