@@ -115,8 +115,8 @@ def fit(asked: Sequence[Asked], scale: CosineScale | None, source: str) -> Calib
     With too few questions of a kind, or too few answers found, the prior stays, and nothing is certified.
     """
     seen, unseen = ([one for kind in _by_kind(asked) for one in kind[part::2]] for part in (0, 1))
-    found = sum(one.kind == "own" and one.features is not None for one in unseen)
-    if min(found, sum(one.kind != "own" for one in unseen)) < LEAST:
+    found = (sum(one.kind == "own" and one.features is not None for one in half) for half in (seen, unseen))
+    if min(*found, sum(one.kind != "own" for one in unseen)) < LEAST:
         return Calibration(cosine=scale, relevance=_PRIOR, threshold=_PRIOR_THRESHOLD, certificate=None)
     line = _fitted(seen)
     model = _scaled(line)
