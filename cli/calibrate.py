@@ -20,11 +20,11 @@ def calibrate(
     kb: Kb = None,
     accept: Annotated[
         Path | None,
-        typer.Option("--accept", metavar="FILE", help="Questions that the books answer: JSON Lines with 'question'."),
+        typer.Option("--accept", metavar="FILE", help="40 questions or more that the books answer: JSON Lines."),
     ] = None,
     reject: Annotated[
         Path | None,
-        typer.Option("--reject", metavar="FILE", help="Questions to refuse; 'kind' may say 'near' or 'far'."),
+        typer.Option("--reject", metavar="FILE", help="40 or more to refuse; 'kind' may say 'near' or 'far'."),
     ] = None,
     as_json: Json = False,
 ) -> None:
