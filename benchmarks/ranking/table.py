@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluate.intervals import LEVEL, RESAMPLES, SEED, Interval
+from evaluate.intervals import Interval, intervals
 from ranking.sets import is_crossing
 
 OURS, KEYWORDS = "Keben", "BM25 jieba"
@@ -83,18 +83,10 @@ def compared(sets: Sequence[Scores], other: str, measure: str) -> Against:
     return Against(ours, theirs, stratified([[100 * (now - then) for now, then in those] for those in pairs]))
 
 
-def stratified(groups: Sequence[Sequence[float]], *, seed: int = SEED, resamples: int = RESAMPLES) -> Interval:
-    """The mean of the groups' means, with its 95 % percentile bootstrap interval; drawn within each group.
-
-    For one group this is `evaluate.measures.bootstrap`, draw for draw.
-    """
-    draw = np.random.default_rng(seed)
+def stratified(groups: Sequence[Sequence[float]]) -> Interval:
+    """The mean of the groups' means, with its 95 % percentile bootstrap interval; drawn within each group."""
     samples = [np.asarray(group, dtype=np.float64) for group in groups]
-    means = [
-        np.mean([some[draw.integers(0, some.size, some.size)].mean() for some in samples]) for _ in range(resamples)
-    ]
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(mean([mean(group) for group in groups]), float(low), float(high))
+    return intervals(lambda strata: {"mean": float(np.mean([some.mean() for some in strata]))}, samples)["mean"]
 
 
 def label(name: str, scores: Scores) -> str:

@@ -11,9 +11,9 @@ from ranking.systems import bm25, dense
 from ranking.words import jieba_words
 
 from core.errors import ConfigError
+from evaluate.intervals import Array
 from rag.answer import Answerer
 from rag.build import build_answerer
-from refusing.measures import Array
 from vector_db.embedder import open_embedder
 from vector_db.reader import LiveKnowledgeBase
 

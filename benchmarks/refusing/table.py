@@ -3,18 +3,16 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from ranking.table import markdown
 
-from evaluate.intervals import Interval
-from refusing.measures import Array, auc, best_threshold, f1, interval
+from evaluate.decisions import at_threshold, best_threshold, roc_auc
+from evaluate.intervals import Array, Interval, intervals
 from refusing.scores import OURS, Foreign, Scored
 
 HEAD = (
     "book", "to refuse", "system", "threshold", "accepted", "wrongly accepted", "F1", "95 % interval", "AUC",
     "95 % interval", f"{OURS}'s F1 − this, points", "95 % interval",
 )  # fmt: skip
-_Rows = NDArray[np.intp]
 
 
 def rows(name: str, result: Scored, own: int, foreign: Sequence[Foreign]) -> Iterator[list[str]]:
@@ -32,20 +30,17 @@ def cells(system: str, parts: dict[str, tuple[Array, Array]], served: float) -> 
     own, foreign = parts[system]
     threshold = served if system == OURS else best_threshold(own, foreign)
     accepted, wrongly = (int((scores >= threshold).sum()) for scores in (own, foreign))
-    ours_own, ours_foreign = parts[OURS]
 
-    def score(left: _Rows, right: _Rows) -> float:
-        return f1(own[left], foreign[right], threshold)
+    def measures(strata: Sequence[Array]) -> dict[str, float]:
+        (own, ours_own), (foreign, ours_foreign) = (rows.T for rows in strata)
+        f1 = at_threshold(own, foreign, threshold)["f1"]
+        gain = 100 * (at_threshold(ours_own, ours_foreign, served)["f1"] - f1)
+        return {"f1": f1, "auc": roc_auc(own, foreign), "gain": gain}
 
-    def area(left: _Rows, right: _Rows) -> float:
-        return auc(own[left], foreign[right])
-
-    def gain(left: _Rows, right: _Rows) -> float:
-        return 100 * (f1(ours_own[left], ours_foreign[right], served) - score(left, right))
-
-    sizes = own.size, foreign.size
-    figures = [*_cells(interval(score, *sizes), ".3f"), *_cells(interval(area, *sizes), ".3f")]
-    beside = ["", ""] if system == OURS else _cells(interval(gain, *sizes), "+.1f")
+    # Questions to answer and to refuse are drawn apart, so that their share stays.
+    found = intervals(measures, [np.column_stack(pair) for pair in zip(parts[system], parts[OURS], strict=True)])
+    figures = [*_cells(found["f1"], ".3f"), *_cells(found["auc"], ".3f")]
+    beside = ["", ""] if system == OURS else _cells(found["gain"], "+.1f")
     return [f"{threshold:.3f}", str(accepted), str(wrongly), *figures, *beside]
 
 

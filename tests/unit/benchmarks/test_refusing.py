@@ -2,11 +2,17 @@
 
 import numpy as np
 import pytest
-from refusing.measures import auc, best_threshold, f1, interval
 from refusing.scores import OURS, Foreign, Scored
 from refusing.table import rows
 
+from evaluate.decisions import at_threshold, best_threshold, roc_auc
+from evaluate.intervals import Array, intervals
+
 OWN, FOREIGN = np.array([0.9, 0.8, 0.3]), np.array([0.5, 0.3, 0.1, 0.0])
+
+
+def f1(own: Array, foreign: Array, threshold: float) -> float:
+    return at_threshold(own, foreign, threshold)["f1"]
 
 
 def test_a_score_that_reaches_the_threshold_is_accepted() -> None:
@@ -21,13 +27,13 @@ def test_the_best_threshold_has_the_highest_f1_on_the_same_questions() -> None:
 
 
 def test_equal_scores_count_half_in_auc() -> None:
-    assert auc(OWN, FOREIGN) == pytest.approx((4 + 4 + 2.5) / 12)
-    assert auc(OWN, OWN) == pytest.approx(0.5)
+    assert roc_auc(OWN, FOREIGN) == pytest.approx((4 + 4 + 2.5) / 12)
+    assert roc_auc(OWN, OWN) == pytest.approx(0.5)
 
 
 def test_an_interval_is_around_the_measure_of_all_questions() -> None:
-    found = interval(lambda left, right: auc(OWN[left], FOREIGN[right]), OWN.size, FOREIGN.size)
-    assert found.mean == auc(OWN, FOREIGN)
+    found = intervals(lambda strata: {"auc": roc_auc(*strata)}, [OWN, FOREIGN])["auc"]
+    assert found.mean == roc_auc(OWN, FOREIGN)
     assert 0 <= found.low <= found.mean <= found.high <= 1
 
 
