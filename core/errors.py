@@ -14,6 +14,7 @@
     │   └── StorageError            the disk is full, read-only or failing
     ├── NothingIndexed              a rebuild had nothing to publish
     ├── ModelError                  the embedder or the language model cannot be loaded or run
+    ├── Overloaded                  as many requests wait for the language model as may        try again
     └── ServerError                 the HTTP server cannot start (port in use, ...)
 
 Every message names the value at fault; `mend` says what to do about it.
@@ -96,6 +97,16 @@ class NothingIndexed(KebenError):
 
 class ModelError(KebenError):
     code = "model"
+
+
+class Overloaded(KebenError):
+    """The request was not taken. retry_after: seconds after which there may be room."""
+
+    code = "overloaded"
+
+    def __init__(self, message: str, *, mend: str = "", retry_after: int = 1) -> None:
+        super().__init__(message, mend=mend)
+        self.retry_after = retry_after
 
 
 class ServerError(KebenError):

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -156,11 +156,64 @@ class RetrievalSettings(_Group):
 
 
 class LlmSettings(_Group):
-    model: Path | None = Field(None, description="Folder of a chat model; unset: the extractive writer answers.")
+    model: Path | None = Field(
+        None, description="Folder of a chat model that this machine runs; unset: the extractive writer answers."
+    )
+    urls: tuple[str, ...] = Field(
+        (),
+        max_length=64,
+        description='OpenAI-compatible servers that run the model instead, as ["http://gpu1:8000/v1"]; with several, '
+        "requests are shared out, and one that fails is left out for a while.",
+    )
+    served_name: str | None = Field(
+        None, min_length=1, description="The model's name at those servers; unset: the first that they list."
+    )
+    api_key: SecretStr | None = Field(None, description="Key for those servers.")
+    retries: int = Field(2, ge=0, le=10, description="Times that a request to those servers is tried again.")
+    device: str | None = Field(
+        None, min_length=1, description="Where the model runs, as cpu or cuda:1; unset: the best there is."
+    )
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        "auto", description="Number format of the weights; auto: bfloat16 where the machine computes in it."
+    )
+    bits: Literal[4, 8] | None = Field(
+        None, description="Load the weights in 4 or 8 bits; needs the extra: pip install 'keben[quantize]'."
+    )
+    compile: bool = Field(False, description="Compile the model with torch.compile: a slower start, faster answers.")
+    max_running: int = Field(16, ge=1, le=512, description="Answers written at the same time.")
+    max_waiting: int = Field(
+        64, ge=0, le=10000, description="Requests that may wait for their turn; beyond them a request gets status 429."
+    )
+    cache_tokens: int | None = Field(
+        None,
+        ge=512,
+        description="Tokens of prompts and answers kept in memory for the running answers together; unset: 2,048 for "
+        "each of max_running, within half of the free memory.",
+    )
+    context_tokens: int | None = Field(
+        None,
+        ge=256,
+        le=2**20,
+        description="Longest prompt and answer together; unset: what the model reads, 8,192 for a model elsewhere.",
+    )
     max_new_tokens: int = Field(512, ge=1, le=8192, description="Longest answer, in tokens.")
     temperature: float = Field(0.0, ge=0, le=2, description="0 picks the likeliest token; higher is more varied.")
     top_p: float = Field(0.8, gt=0, le=1, description="Nucleus sampling, used when temperature is above 0.")
-    timeout_seconds: float = Field(120, gt=0, le=3600, description="Longest time for one answer.")
+    timeout_seconds: float = Field(
+        120, gt=0, le=3600, description="Longest silence of the model, before its first token or between two."
+    )
+    fallback: bool = Field(
+        False, description="When the model fails, answer with sentences of the books instead, and say so."
+    )
+    unsupported: Literal["flag", "drop"] = Field(
+        "flag", description="What becomes of a sentence of the model that no passage supports: told apart, or left out."
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.model and self.urls:
+            raise ValueError(f"model {str(self.model)!r} and urls {list(self.urls)} are both set: name one")
+        return self
 
 
 class ServerSettings(_Group):

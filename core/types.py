@@ -214,6 +214,9 @@ class Answer:
     closest: tuple[Passage, ...] = ()
 
 
+Mode = Literal["grounded", "tutor", "exam"]
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationOptions:
     """How a language model writes. None leaves a value to the settings; the extractive writer needs none.
