@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError, ModelError
-from finetune.folder import read_json
+from rag.engine.model_files import read_json
 
 MODEL_TYPE, MODEL_CLASS = "internlm2", "InternLM2ForCausalLM"
 OTHER_MODEL = "convert InternLM2 or InternLM2.5, the chat, base or math model, not quantized"

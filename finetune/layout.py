@@ -16,9 +16,10 @@ from torch import Tensor
 
 from core.errors import ModelError
 from finetune.architecture import OTHER_MODEL, Architecture, llama_config, read_architecture, read_config
-from finetune.folder import FETCH, new_folder, write_json
+from finetune.folder import new_folder, write_json
 from finetune.shards import ShardWriter, WeightFiles, digest, find_weights, read_tensor, read_tensors, tensor_shapes
 from finetune.tokenizer import convert_tokenizer
+from rag.engine.model_files import FETCH
 
 Shape = tuple[int, ...]
 Progress = Callable[[str, int, int], None]  # file being read, weights done, weights in all

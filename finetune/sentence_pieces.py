@@ -11,7 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from core.errors import ModelError
-from finetune.folder import FETCH, check_fetched
+from rag.engine.model_files import FETCH, check_fetched
 
 _BPE = 2
 _Message = dict[int, int | bytes]  # values by field number

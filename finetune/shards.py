@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core.errors import ModelError
-from finetune.folder import FETCH, check_fetched, read_json, write_json
+from finetune.folder import write_json
+from rag.engine.model_files import FETCH, check_fetched, read_json
 
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 # What torch.load raises for a file that is cut short, overwritten or full of objects.

@@ -13,8 +13,9 @@ from tokenizers import AddedToken, Tokenizer, decoders, normalizers, processors
 from tokenizers.models import BPE
 
 from core.errors import ModelError
-from finetune.folder import FETCH, read_json, read_text, write_json
+from finetune.folder import write_json
 from finetune.sentence_pieces import Kind, Piece, SentencePieces, read_sentencepiece
+from rag.engine.model_files import FETCH, read_json, read_text
 
 TURN_END = "<|im_end|>"
 # InternLM2's vocabulary keeps these places for its chat format; the first releases did not name them.

@@ -28,7 +28,7 @@ CHAT = {
     "[UNUSED_TOKEN_145]": "<|im_end|>",
     "[UNUSED_TOKEN_146]": "<|im_start|>",
 }
-NORMAL, UNKNOWN, CONTROL, USER, BYTE = 1, 2, 3, 4, 6
+NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 Pieces = list[tuple[str, float, int]]
 
 
@@ -50,7 +50,7 @@ def write_tokenizer_model(
     path: Path, pieces: Pieces, *, kind: int = 2, prefix: bool = False, squeeze: bool = False
 ) -> None:
     """A ModelProto of SentencePiece: pieces = 1, trainer_spec = 2, normalizer_spec = 3."""
-    data = b""
+    data = bytearray()
     for text, score, sort in pieces:
         data += _field(1, _field(1, text.encode()) + b"\x15" + struct.pack("<f", score) + _number(3, sort))
     data += _field(2, _number(3, kind) + _number(35, 1))
@@ -156,11 +156,17 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_model(
-    folder: Path, config: dict[str, Any], weights: dict[str, Tensor], shards: int = 1, *, pickled: bool = False
+    folder: Path,
+    config: dict[str, Any],
+    weights: dict[str, Tensor],
+    shards: int = 1,
+    *,
+    pickled: bool = False,
+    pieces: Pieces | None = None,
 ) -> Path:
     """A whole InternLM2 folder; returns it."""
     folder.mkdir(parents=True)
-    pieces = tiny_pieces()
+    pieces = pieces or tiny_pieces()
     write_json(folder / "config.json", config)
     write_weights(folder, weights, shards, pickled=pickled)
     write_tokenizer_model(folder / "tokenizer.model", pieces)

@@ -1,0 +1,1 @@
+"""The chat model that this machine runs itself."""
