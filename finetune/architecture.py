@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError, ModelError
+from rag.engine.model_config import FAMILIES
 from rag.engine.model_files import read_json
 
 MODEL_TYPE, MODEL_CLASS = "internlm2", "InternLM2ForCausalLM"
@@ -20,6 +21,7 @@ _DEFAULTS: dict[str, Any] = {
     "pad_token_id": 2,
 }
 _THETA = 10000.0
+_OTHERS_READ = {"mixtral"}  # InternLM2-Math-Plus has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     if kind == "llama":
         raise ConfigError(
             f"{folder} is in the Llama layout already: model_type is llama",
+            mend=f"use it as it is: KEBEN_LLM__MODEL={folder}",
+        )
+    if kind in FAMILIES or kind in _OTHERS_READ:
+        raise ConfigError(
+            f"{folder} needs no conversion: transformers reads model_type {kind} by itself",
             mend=f"use it as it is: KEBEN_LLM__MODEL={folder}",
         )
     if kind != MODEL_TYPE or classes != [MODEL_CLASS]:

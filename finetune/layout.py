@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 
 from core.errors import ModelError
+from core.settings import LlmSettings
 from finetune.architecture import OTHER_MODEL, Architecture, llama_config, read_architecture, read_config
 from finetune.folder import new_folder, write_json
 from finetune.shards import ShardWriter, WeightFiles, digest, find_weights, read_tensor, read_tensors, tensor_shapes
 from finetune.tokenizer import convert_tokenizer
+from rag.engine.folder import inspect_folder
 from rag.engine.model_files import FETCH
 
 Shape = tuple[int, ...]
@@ -93,6 +95,7 @@ def convert(
         write_json(folder / "config.json", {"torch_dtype": tally.dtype} | llama)
         tokens = {name: llama[name] for name in ("bos_token_id", "pad_token_id")}
         write_json(folder / "generation_config.json", {**tokens, "eos_token_id": ends})
+        _prove_folder(folder)
     files = tuple(sorted(set(places.values())))
     return LayoutReport(str(target), tally.parameters, len(places), files, tuple(tally.left_out))
 
@@ -193,6 +196,16 @@ def prove(folder: Path, places: dict[str, str], sizes: Architecture, tally: Tall
             f"the converted weights failed their check and were not published: {faults[0][0]}",
             mend="look at the disk, then run again; if it fails again, report it",
         )
+
+
+def _prove_folder(folder: Path) -> None:
+    """Look the new folder through as the service will. Raises ModelError if it would refuse it."""
+    try:
+        inspect_folder(folder, LlmSettings())
+    except ModelError as error:
+        raise ModelError(
+            f"the converted model failed its check and was not published: {error.message}", mend=error.mend
+        ) from error
 
 
 def _convert_weights(

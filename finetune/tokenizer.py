@@ -15,6 +15,7 @@ from tokenizers.models import BPE
 from core.errors import ModelError
 from finetune.folder import write_json
 from finetune.sentence_pieces import Kind, Piece, SentencePieces, read_sentencepiece
+from finetune.tokenizer_proof import prove_tokenizer
 from rag.engine.model_files import FETCH, read_json, read_text
 
 TURN_END = "<|im_end|>"
@@ -44,7 +45,8 @@ def convert_tokenizer(source: Path, target: Path, vocab_size: int) -> list[int]:
     path = source / "tokenizer.model"
     model = read_sentencepiece(path)
     given = _read_config(source)
-    special = special_tokens(model.pieces, _given_tokens(given, source / "tokenizer_config.json"))
+    tokens = _given_tokens(given, source / "tokenizer_config.json")
+    special = special_tokens(model.pieces, _in_their_places(tokens, model.pieces, vocab_size))
     tokenizer = build_tokenizer(model, special, path)
     if tokenizer.get_vocab_size() > vocab_size:
         raise ModelError(
@@ -54,6 +56,7 @@ def convert_tokenizer(source: Path, target: Path, vocab_size: int) -> list[int]:
     config = tokenizer_config(given, [token.content for _, token in sorted(special.items()) if token.special])
     _start_with_bos(tokenizer, config["bos_token"], path)
     tokenizer.save(str(target / "tokenizer.json"))
+    prove_tokenizer(target / "tokenizer.json", model, special, path)
     write_json(target / "tokenizer_config.json", config)
     return sorted({_id(tokenizer, token, path) for token in (config["eos_token"], TURN_END)})
 
@@ -72,6 +75,22 @@ def special_tokens(pieces: tuple[Piece, ...], given: dict[int, AddedToken]) -> d
         elif piece.kind in {Kind.UNKNOWN, Kind.CONTROL, Kind.USER_DEFINED}:
             tokens[number] = AddedToken(piece.text, special=piece.kind != Kind.USER_DEFINED, normalized=False)
     return tokens | given
+
+
+def _in_their_places(given: dict[int, AddedToken], pieces: tuple[Piece, ...], vocab_size: int) -> dict[int, AddedToken]:
+    """`given` with the chat tokens at the places that the vocabulary keeps for them, under their names of today.
+
+    The first releases, and tools made for them, call the places [UNUSED_TOKEN_145] and so on; a folder that
+    transformers 5 saved has the tokens behind the vocabulary, at ids that the embedding has no rows for.
+    """
+    kept = {CHAT_TOKENS[piece.text] for piece in pieces if piece.text in CHAT_TOKENS}
+    placed: dict[int, AddedToken] = {}
+    for number, token in given.items():
+        if number >= vocab_size and token.content in kept:
+            continue
+        name = CHAT_TOKENS.get(token.content)
+        placed[number] = AddedToken(name, special=True, normalized=False) if name else token
+    return placed
 
 
 def merges_of(pieces: tuple[Piece, ...]) -> list[tuple[str, str]]:
@@ -123,7 +142,7 @@ def build_tokenizer(model: SentencePieces, special: dict[int, AddedToken], path:
 def tokenizer_config(given: dict[str, Any], special: list[str]) -> dict[str, Any]:
     """A tokenizer_config.json that needs no code of the model; the model's own chat template is kept."""
     names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"}
-    tokens = {name: _content(given.get(name) or default) for name, default in names.items()}
+    tokens = {name: _today(_content(given.get(name) or default)) for name, default in names.items()}
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         **tokens,
@@ -132,8 +151,15 @@ def tokenizer_config(given: dict[str, Any], special: list[str]) -> dict[str, Any
         "model_input_names": ["input_ids", "attention_mask"],
         "padding_side": given.get("padding_side", "left"),
         "model_max_length": given.get("model_max_length", 10**30),
-        "chat_template": given.get("chat_template") or CHAT_TEMPLATE,
+        "chat_template": _today(given.get("chat_template") or CHAT_TEMPLATE),
     }
+
+
+def _today(text: str) -> str:
+    """`text` with the chat tokens under their names of today."""
+    for old, name in CHAT_TOKENS.items():
+        text = text.replace(old, name)
+    return text
 
 
 def _content(token: str | dict[str, Any]) -> str:
@@ -161,6 +187,8 @@ def _read_config(source: Path) -> dict[str, Any]:
     config = read_json(path) if path.is_file() else {}
     if template.is_file():
         config["chat_template"] = read_text(template)
+    if not isinstance(config.get("chat_template") or "", str):
+        raise ModelError(f"{path}: chat_template is no text", mend="keep one template, as text")
     return config
 
 

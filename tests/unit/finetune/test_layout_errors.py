@@ -72,7 +72,7 @@ def test_a_folder_in_the_llama_layout_is_named_so(source: Path) -> None:
 @pytest.mark.parametrize(
     "changes, words",
     [
-        ({"model_type": "internlm3"}, ["config.json", "unknown architecture", "internlm3"]),
+        ({"model_type": "baichuan"}, ["config.json", "unknown architecture", "baichuan"]),
         ({"model_type": ...}, ["unknown architecture", "None"]),
         ({"architectures": ["InternLM2ForRewardModel"]}, ["unknown architecture", "InternLM2ForRewardModel"]),
         ({"quantization_config": {"bits": 4}}, ["quantized"]),
