@@ -55,15 +55,15 @@ def ask(
     from cli.report import print_answer
     from core.types import Scope, Turn
     from rag.answer import Question
-    from rag.build import build_answerer, build_embedder
+    from rag.build import build_answerer, build_embedder, build_writing
     from server.schemas import AnswerBody
     from vector_db.library import open_knowledge_base
 
     settings = _settings()
     scope = Scope(tuple(books or ()), tuple(subjects or ()))
     asked = Question(question, top_k, tuple(Turn("user", before) for before in after or ()), scope=scope)
-    with closing(open_knowledge_base(settings, kb or settings.kb)) as base:
-        answer = build_answerer(settings, build_embedder(settings, [base])).ask(base, asked)
+    with closing(open_knowledge_base(settings, kb or settings.kb)) as base, closing(build_writing(settings)) as writing:
+        answer = build_answerer(settings, build_embedder(settings, [base]), writing).ask(base, asked)
     if as_json:
         print_json(AnswerBody.of(answer).model_dump())
     else:

@@ -188,7 +188,7 @@ class LlmSettings(_Group):
         None,
         ge=512,
         description="Tokens of prompts and answers kept in memory for the running answers together; unset: 2,048 for "
-        "each of max_running, within half of the free memory.",
+        "each of max_running, 8,192 at least, within half of the free memory.",
     )
     context_tokens: int | None = Field(
         None,
@@ -200,7 +200,7 @@ class LlmSettings(_Group):
     temperature: float = Field(0.0, ge=0, le=2, description="0 picks the likeliest token; higher is more varied.")
     top_p: float = Field(0.8, gt=0, le=1, description="Nucleus sampling, used when temperature is above 0.")
     timeout_seconds: float = Field(
-        120, gt=0, le=3600, description="Longest silence of the model, before its first token or between two."
+        120, ge=1, le=3600, description="Longest silence of the model, before its first token or between two."
     )
     fallback: bool = Field(
         False, description="When the model fails, answer with sentences of the books instead, and say so."

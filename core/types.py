@@ -195,8 +195,18 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a language model has read and written."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What `/ask` gives back. A refusal is a value: `refused` with a `reason`.
+
+    fallback: what the language model failed at, where the books' own sentences answer instead.
 
     search_query: the question as it was searched for, where the conversation had to complete it; else None.
     closest: of a refusal, up to three passages that come nearest to the question, the most relevant first.
@@ -212,6 +222,8 @@ class Answer:
     timings_ms: dict[str, float] = field(default_factory=dict)
     search_query: str | None = None
     closest: tuple[Passage, ...] = ()
+    usage: Usage | None = None
+    fallback: str | None = None
 
 
 Mode = Literal["grounded", "tutor", "exam"]

@@ -1,6 +1,7 @@
 """Measures the answers of a published knowledge base: whether they are given, and their citations true and right."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 
 from core.errors import ConfigError
 from core.settings import Settings
@@ -12,7 +13,7 @@ from evaluate.places import Places
 from evaluate.queries import Query
 from evaluate.records import served
 from rag.answer import Question
-from rag.build import build_answerer, build_embedder
+from rag.build import build_answerer, build_embedder, build_writing
 from vector_db.library import open_knowledge_base
 
 # Wraps the queries to draw progress; gives them back in order.
@@ -35,8 +36,9 @@ def evaluate_citations(
         with base.generation() as generation:
             places, manifest = Places(generation), generation.manifest
             places.require_some(queries, base.name)
-            answerer = build_answerer(settings, build_embedder(settings, [base]))
-            asked = [(query, answerer.ask(base, Question(query.text))) for query in track(queries)]
+            with closing(build_writing(settings)) as writing:
+                answerer = build_answerer(settings, build_embedder(settings, [base]), writing)
+                asked = [(query, answerer.ask(base, Question(query.text))) for query in track(queries)]
             answers = tuple(check(query, answer, places) for query, answer in asked)
     finally:
         base.close()

@@ -29,9 +29,7 @@ def evaluate_refusal(
     """
     base = open_knowledge_base(settings, kb)
     try:
-        # Nothing is written, so no language model need be loaded.
-        unwritten = settings.model_copy(update={"llm": settings.llm.model_copy(update={"model": None})})
-        answerer = build_answerer(unwritten, build_embedder(settings, [base]))
+        answerer = build_answerer(settings, build_embedder(settings, [base]))
         scored = tuple(_score(answerer, base, question) for question in track(questions))
         with base.generation() as generation:
             threshold, manifest = answerer.threshold(generation), generation.manifest

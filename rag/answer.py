@@ -1,19 +1,20 @@
 """The ask flow: retrieve, decide, write, check."""
 
+import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.errors import ConfigError
 from core.settings import RetrievalSettings
 from core.text import language_of
-from core.types import Answer, Citation, GenerationOptions, Passage, Scope, Turn
+from core.types import Answer, Citation, GenerationOptions, Mode, Passage, Scope, Turn
 from rag import prompts
 from rag.conversation import Rewriter
 from rag.neighbours import with_neighbours
 from rag.retrieve import Retriever, term_weights
 from rag.scope import books_of
-from rag.writers import Draft, Task, Writer
+from rag.writers import Abandoned, Draft, Task, Writer
 from vector_db.reader import Generation, LiveKnowledgeBase
 
 _CLOSEST = 3
@@ -21,13 +22,18 @@ _CLOSEST = 3
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question as it came in. top_k: passages given to the writer; None takes the setting."""
+    """One question as it came in. top_k: passages given to the writer; None takes the setting.
+
+    client: who asks; where a model is busy, clients take turns.
+    """
 
     text: str
     top_k: int | None = None
     history: tuple[Turn, ...] = ()
     options: GenerationOptions = field(default_factory=GenerationOptions)
     scope: Scope = field(default_factory=Scope)
+    mode: Mode = "grounded"
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +52,20 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Restart:
+    """The pieces so far do not count: the model failed, and the answer begins anew with sentences of the books."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """Last event: the whole answer."""
 
     answer: Answer
 
 
-Event = Retrieved | Piece | Done
+Event = Retrieved | Piece | Restart | Done
 
 
 class Answerer:
@@ -76,46 +89,62 @@ class Answerer:
             return self._retriever.search(generation, _checked(text), top_k or self._settings.top_k, books)
 
     def ask(self, kb: LiveKnowledgeBase, question: Question) -> Answer:
-        """The answer to `question`; a refusal is an answer too."""
-        *_, last = self.stream(kb, question)
+        """As `answer`, for callers without an event loop."""
+        return asyncio.run(self.answer(kb, question))
+
+    async def answer(self, kb: LiveKnowledgeBase, question: Question) -> Answer:
+        """The answer to `question`; a refusal is one too. Raises as `stream` and, without fallback, ModelError."""
+        async for event in self.stream(kb, question):
+            last = event
         assert isinstance(last, Done)
         return last.answer
 
-    def stream(self, kb: LiveKnowledgeBase, question: Question) -> Iterator[Event]:
+    def stream(self, kb: LiveKnowledgeBase, question: Question) -> AsyncIterator[Event]:
         """Retrieved, then pieces of text, then Done. One generation serves from first to last.
 
-        Raises ConfigError for a blank question, or a scope without books, at once, not with the first event.
+        Raises ConfigError for a blank question, or a scope without books, and Overloaded, at once, not with the first
+        event.
         """
+        self._writer.check()
         with kb.generation() as generation:
             books_of(question.scope, generation.books.values())
         return self._events(kb, _checked(question.text), question)
 
-    def _events(self, kb: LiveKnowledgeBase, text: str, question: Question) -> Iterator[Event]:
+    async def _events(self, kb: LiveKnowledgeBase, text: str, question: Question) -> AsyncIterator[Event]:
         with kb.generation() as generation:
             clock = _Clock()
-            query = self._rewriter.rewrite(text, question.history)
+            query = text
+            if question.history:
+                query = await asyncio.to_thread(self._rewriter.rewrite, text, question.history)
             rewritten = None if query == text else query
             if rewritten is not None:
                 clock.lap("rewrite")
-            books = books_of(question.scope, generation.books.values())
-            passages = self._retriever.search(generation, query, question.top_k or self._settings.top_k, books)
+            passages = await asyncio.to_thread(self._passages, generation, query, question)
             clock.lap("retrieve")
             yield Retrieved(tuple(passages), rewritten)
             reason = self._reason_to_refuse(generation, text, passages)
             draft = Draft("", ())
             if reason is None:
-                weights = term_weights(query, generation.lexical)
-                task = Task(query, with_neighbours(passages, generation), weights, question.history, question.options)
-                for piece in self._writer.stream(task):
-                    if isinstance(piece, str):
-                        yield Piece(piece)
-                    else:
-                        draft = piece
+                async for piece in self._writer.stream(_task(generation, query, passages, question)):
+                    match piece:
+                        case str():
+                            yield Piece(piece)
+                        case Abandoned(fault):
+                            yield Restart(fault)
+                        case Draft():
+                            draft = piece
                 clock.lap("write")
                 reason = None if draft.text else prompts.NO_SENTENCE[language_of(text)]
             draft = replace(draft, citations=tuple(c for c in draft.citations if _is_true(c, generation)))
             answer = self._answer(kb, generation, text, draft, reason, clock)
-            yield Done(replace(answer, search_query=rewritten, closest=_closest(passages) if reason else ()))
+            closest = _closest(passages) if reason else ()
+            yield Done(
+                replace(answer, search_query=rewritten, closest=closest, usage=draft.usage, fallback=draft.fallback)
+            )
+
+    def _passages(self, generation: Generation, query: str, question: Question) -> list[Passage]:
+        books = books_of(question.scope, generation.books.values())
+        return self._retriever.search(generation, query, question.top_k or self._settings.top_k, books)
 
     def threshold(self, generation: Generation) -> float:
         """The relevance, 0 to 1, that the best passage must reach, else the question is refused."""
@@ -147,11 +176,23 @@ class Answerer:
             citations=() if refused else draft.citations,
             refused=refused,
             reason=reason,
-            model=self._writer.model,
+            model=draft.model or self._writer.model,
             kb=kb.name,
             generation=generation.manifest.id,
             timings_ms=clock.timings(),
         )
+
+
+def _task(generation: Generation, query: str, passages: Sequence[Passage], question: Question) -> Task:
+    return Task(
+        query,
+        with_neighbours(passages, generation),
+        term_weights(query, generation.lexical),
+        question.history,
+        question.options,
+        question.mode,
+        question.client,
+    )
 
 
 def _closest(passages: Sequence[Passage]) -> tuple[Passage, ...]:

@@ -1,12 +1,13 @@
 """The composition root: the one place where settings become objects that work together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from core.settings import Settings
 from rag.answer import Answerer
 from rag.conversation import ModelRewriter, Rewriter, TermRewriter
 from rag.retrieve import KebenRetriever, Reranker, Retriever
-from rag.writers import ExtractiveWriter, ModelWriter, Writer
+from rag.writers import ExtractiveWriter, ModelWriter, WithFallback, Writer
 from vector_db.embedder import Embedder, open_embedder
 from vector_db.library import open_knowledge_base
 from vector_db.reader import LiveKnowledgeBase
@@ -33,21 +34,38 @@ def build_reranker(settings: Settings) -> Reranker | None:
     return CrossEncoderReranker(settings.retrieval.reranker)
 
 
-def build_writing(settings: Settings) -> tuple[Writer, Rewriter]:
-    """The extractive writer, or the language model that the settings name; and who completes follow-up questions."""
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Who writes answers and completes follow-up questions.
+
+    check: raises Overloaded when no more questions can be taken. faults: what is wrong with the model now, by where it
+    runs, and whether it can write all the same. close: end what was started for it.
+    """
+
+    writer: Writer
+    rewriter: Rewriter
+    faults: Callable[[], tuple[bool, Mapping[str, str]]] = lambda: (True, {})
+    close: Callable[[], None] = lambda: None
+
+
+def build_writing(settings: Settings) -> Writing:
+    """The extractive writer, or the language model that the settings name, loaded."""
     folder = settings.llm.model
     if folder is None:
-        return ExtractiveWriter(), TermRewriter()
+        return Writing(ExtractiveWriter(), TermRewriter())
     from rag.llm import InternLM2Chat
 
     chat = InternLM2Chat(folder=folder, settings=settings.llm)
-    return ModelWriter(chat, folder.name), ModelRewriter(chat)
+    writer: Writer = ModelWriter(chat, folder.name, chat.check)
+    if settings.llm.fallback:
+        writer = WithFallback(writer, ExtractiveWriter())
+    return Writing(writer, ModelRewriter(chat), chat.faults, chat.close)
 
 
-def build_answerer(settings: Settings, embedder: Embedder | None) -> Answerer:
-    """Everything that answering needs, loaded."""
-    writer, rewriter = build_writing(settings)
-    return Answerer(build_retriever(settings, embedder), writer, rewriter, settings.retrieval)
+def build_answerer(settings: Settings, embedder: Embedder | None, writing: Writing | None = None) -> Answerer:
+    """Everything that answering needs, loaded. Without `writing`, sentences of the books are the answer."""
+    writing = writing or Writing(ExtractiveWriter(), TermRewriter())
+    return Answerer(build_retriever(settings, embedder), writing.writer, writing.rewriter, settings.retrieval)
 
 
 def langchain_retriever(

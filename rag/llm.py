@@ -1,30 +1,38 @@
 """A merged InternLM2 (or any chat model that transformers reads natively) as a LangChain chat model."""
 
-import threading
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
-from queue import Empty
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict, PrivateAttr
 
-from core.errors import ModelError
+from core.errors import ConfigError, KebenError, ModelError
 from core.settings import LlmSettings
+from rag.engine.engine import Engine, EngineState
+from rag.engine.folder import inspect_folder
+from rag.engine.messages import Written
+from rag.engine.options import Options, options_of
+from rag.engine.text import TextStream
 
 _ROLES = {"human": "user", "ai": "assistant", "system": "system"}
-_TURN_END = "<|im_end|>"
+# The engine notices a model that hangs by itself; this is for who waits in the queue.
+_GRACE_SECONDS = 2.0
 
 
 class InternLM2Chat(BaseChatModel):
     """Loads a folder with safetensors weights and a chat template; never runs code from it.
 
-    One answer is generated at a time. Options that may be bound or passed with a call:
-    max_new_tokens, temperature (0: greedy), top_p, top_k, repetition_penalty, seed, stop.
+    All calls, from any thread or task, share one model and are written together. Options that may be bound or passed
+    with a call: max_new_tokens, temperature (0: greedy), top_p, top_k, repetition_penalty, seed, stop; client, a name
+    by which callers take turns. A conversation longer than the model reads loses its oldest turns; the response's
+    metadata tells how many messages (`dropped_messages`).
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -32,13 +40,47 @@ class InternLM2Chat(BaseChatModel):
     folder: Path
     settings: LlmSettings
 
-    _model: Any = PrivateAttr()
+    _engine: Engine = PrivateAttr()
     _tokenizer: Any = PrivateAttr()
-    _guard: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
     def model_post_init(self, context: Any, /) -> None:
-        """Load the weights. Raises ModelError naming the folder and the fault."""
-        self._model, self._tokenizer = _load(self.folder)
+        """Load the model in a process of its own. Raises ModelError naming the folder and the fault."""
+        from transformers import AutoTokenizer
+
+        described = inspect_folder(self.folder, self.settings)
+        self._tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
+        self._tokenizer.chat_template = described.chat_template
+        self._engine = Engine(self.folder, self.settings)
+
+    @property
+    def limit(self) -> int:
+        """Longest prompt and answer together, in tokens."""
+        return self._engine.limit
+
+    def state(self) -> EngineState:
+        """Whether the model can write now, and how busy it is."""
+        return self._engine.state()
+
+    def check(self) -> None:
+        """Raises Overloaded when no more requests are taken."""
+        self._engine.check()
+
+    def faults(self) -> tuple[bool, dict[str, str]]:
+        """Whether the model can write now, and if not, why."""
+        state = self.state()
+        return state.status == "ready", {str(self.folder): state.fault} if state.fault else {}
+
+    def close(self) -> None:
+        """End the model's process."""
+        self._engine.close()
+
+    def get_num_tokens(self, text: str) -> int:
+        """Length of `text`, as it stands inside a message."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+        """Length of the prompt that the chat template makes of `messages`."""
+        return len(self._encode(messages))
 
     @property
     def _llm_type(self) -> str:
@@ -55,12 +97,16 @@ class InternLM2Chat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        text, usage = "", None
-        for chunk in self._stream(messages, stop, run_manager, **kwargs):
-            assert isinstance(chunk.message, AIMessageChunk)
-            text += str(chunk.message.content)
-            usage = chunk.message.usage_metadata or usage
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(content=text, usage_metadata=usage))])
+        return _whole([chunk.message for chunk in self._stream(messages, stop, run_manager, **kwargs)])
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return _whole([chunk.message async for chunk in self._astream(messages, stop, run_manager, **kwargs)])
 
     def _stream(
         self,
@@ -69,142 +115,135 @@ class InternLM2Chat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        from transformers import TextIteratorStreamer
+        came: SimpleQueue[Written | KebenError] = SimpleQueue()
+        reply = self._reply(messages, stop, kwargs)
+        name = self._engine.submit(reply.prompt, reply.options, came.put)
+        try:
+            while not reply.finished:
+                try:
+                    piece = reply.feed(came.get(timeout=self.settings.timeout_seconds + _GRACE_SECONDS))
+                except Empty:
+                    raise self._silence() from None
+                if piece:
+                    if run_manager:
+                        run_manager.on_llm_new_token(piece)
+                    yield _chunk(piece)
+        finally:
+            self._engine.cancel(name)
+        yield reply.last()
 
-        inputs = self._tokenizer.apply_chat_template(
-            _turns(messages), add_generation_prompt=True, return_tensors="pt", return_dict=True
-        )
-        used = int(inputs["input_ids"].shape[1])
-        room = self._model.config.max_position_embeddings - used
-        options = _options(self.settings, stop, kwargs, room, self._tokenizer)
-        if room < 1:
-            raise ModelError(
-                f"the prompt has {used} tokens, the model takes {self._model.config.max_position_embeddings}",
-                mend="ask with a smaller top_k or a shorter history",
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        came: asyncio.Queue[Written | KebenError] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        reply = await asyncio.to_thread(self._reply, messages, stop, kwargs)
+        name = self._engine.submit(reply.prompt, reply.options, lambda event: _hand_over(loop, came, event))
+        try:
+            while not reply.finished:
+                try:
+                    async with asyncio.timeout(self.settings.timeout_seconds + _GRACE_SECONDS):
+                        event = await came.get()
+                except TimeoutError:
+                    raise self._silence() from None
+                piece = reply.feed(event)
+                if piece:
+                    if run_manager:
+                        await run_manager.on_llm_new_token(piece)
+                    yield _chunk(piece)
+        finally:
+            self._engine.cancel(name)
+        yield reply.last()
+
+    def _reply(self, messages: Sequence[BaseMessage], stop: Sequence[str] | None, given: dict[str, Any]) -> "_Reply":
+        options = options_of(self.settings, given, stop)
+        kept, prompt, room = list(messages), self._encode(messages), self.limit
+        while len(prompt) + options.max_new_tokens > room and (oldest := _oldest_turn(kept)):
+            del kept[oldest]
+            prompt = self._encode(kept)
+        if len(prompt) >= room:
+            raise ConfigError(
+                f"the prompt has {len(prompt)} tokens, and the model takes {self.limit} with its answer",
+                mend="ask a shorter question, or with a smaller top_k",
             )
-        streamer = TextIteratorStreamer(
-            self._tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=self.settings.timeout_seconds
+        options = options.at_most(room - len(prompt))
+        return _Reply(
+            prompt, options, TextStream(self._tokenizer.backend_tokenizer, options.stop), len(messages) - len(kept)
         )
-        run = _Run(self._model, self._guard, {**inputs, **options, "streamer": streamer}, kwargs.get("seed"))
-        run.start()
-        try:
-            for piece in _until(streamer, stop or ()):
-                if run_manager and piece:
-                    run_manager.on_llm_new_token(piece)
-                yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
-        except Empty as error:
-            raise ModelError(
-                f"the model wrote nothing for {self.settings.timeout_seconds:g} seconds",
-                mend="raise KEBEN_LLM__TIMEOUT_SECONDS, or ask for fewer tokens",
-            ) from error
-        run.finish(self.settings.timeout_seconds)
-        written = run.length - used
-        usage = UsageMetadata(input_tokens=used, output_tokens=written, total_tokens=used + written)
-        yield ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=usage))
 
+    def _encode(self, messages: Sequence[BaseMessage]) -> list[int]:
+        turns = [{"role": _ROLES[message.type], "content": str(message.text)} for message in messages]
+        encoded = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)
+        tokens: list[int] = encoded["input_ids"]
+        return tokens
 
-class _Run(threading.Thread):
-    """One generation in a thread of its own, so that its tokens can be streamed.
-
-    length: tokens of the prompt and the answer, known at the end.
-    """
-
-    def __init__(self, model: Any, guard: threading.Lock, arguments: dict[str, Any], seed: int | None) -> None:
-        super().__init__(daemon=True)
-        self._generate_with, self._guard, self._arguments, self._seed = model, guard, arguments, seed
-        self._error: RuntimeError | ValueError | None = None
-        self.length = 0
-
-    def run(self) -> None:
-        import torch
-
-        try:
-            with self._guard, torch.random.fork_rng(enabled=self._seed is not None):
-                if self._seed is not None:
-                    torch.manual_seed(self._seed)
-                self.length = int(self._generate_with.generate(**self._arguments).shape[1])
-        except (RuntimeError, ValueError) as error:
-            self._error = error
-            self._arguments["streamer"].end()
-
-    def finish(self, timeout: float) -> None:
-        """Wait for the thread; raises ModelError with what went wrong in it."""
-        self.join(timeout)
-        if self._error is not None:
-            raise ModelError(
-                f"the model failed: {self._error}", mend="see the message; try fewer tokens"
-            ) from self._error
-
-
-def _until(pieces: Iterator[str], stop: Sequence[str]) -> Iterator[str]:
-    """`pieces` up to the first stop string, which is left out; what may be the start of one is held back."""
-    kept = max(map(len, stop), default=1) - 1
-    held = ""
-    for piece in pieces:
-        held += piece
-        cuts = [held.index(end) for end in stop if end in held]
-        if cuts:
-            yield held[: min(cuts)]
-            return
-        ready = max(0, len(held) - kept)
-        yield held[:ready]
-        held = held[ready:]
-    yield held
-
-
-def _load(folder: Path) -> tuple[Any, Any]:
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder} is not a model folder: it has no config.json", mend="set KEBEN_LLM__MODEL to one")
-    if not any(folder.glob("*.safetensors")):
-        raise ModelError(f"{folder} has no .safetensors weights", mend="save the model with safe serialization")
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        loader: Any = AutoModelForCausalLM
-        model, info = loader.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype="auto",
-            output_loading_info=True,
+    def _silence(self) -> ModelError:
+        return ModelError(
+            f"the model wrote nothing for {self.settings.timeout_seconds:g} seconds",
+            mend="ask again when fewer ask, or raise KEBEN_LLM__TIMEOUT_SECONDS",
         )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"the model in {folder} cannot be loaded: {error}", mend="check its files") from error
-    if info["missing_keys"]:
-        # transformers would fill them with random numbers.
-        missing = ", ".join(sorted(info["missing_keys"])[:3])
-        raise ModelError(f"the weights in {folder} are not whole: {missing} are missing", mend="copy the model again")
-    if not tokenizer.chat_template:
-        raise ModelError(
-            f"the tokenizer in {folder} has no chat template", mend="add chat_template to tokenizer_config.json"
+
+
+class _Reply:
+    """An answer as it comes. prompt: tokens. dropped: messages that were left out of it."""
+
+    def __init__(self, prompt: list[int], options: Options, text: TextStream, dropped: int) -> None:
+        self.prompt, self.options, self._text, self._dropped = prompt, options, text, dropped
+        self._written = 0
+        self.finished = False
+
+    def feed(self, event: Written | KebenError) -> str:
+        """The text that came. Raises what went wrong."""
+        if isinstance(event, KebenError):
+            raise event
+        self._written += len(event.tokens)
+        piece = self._text.feed(event.tokens)
+        self.finished = event.finished or self._text.ended
+        return piece + self._text.finish() if self.finished else piece
+
+    def last(self) -> ChatGenerationChunk:
+        """The closing chunk: what it has taken, and what was left out."""
+        used = len(self.prompt)
+        return ChatGenerationChunk(
+            message=AIMessageChunk(
+                content="",
+                usage_metadata=UsageMetadata(
+                    input_tokens=used, output_tokens=self._written, total_tokens=used + self._written
+                ),
+                response_metadata={"dropped_messages": self._dropped} if self._dropped else {},
+                chunk_position="last",
+            )
         )
-    model.eval()
-    return model, tokenizer
 
 
-def _turns(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
-    return [{"role": _ROLES[message.type], "content": str(message.text)} for message in messages]
+def _hand_over(
+    loop: asyncio.AbstractEventLoop, queue: "asyncio.Queue[Written | KebenError]", event: Written | KebenError
+) -> None:
+    # A loop that has been closed has nobody left who waits.
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(queue.put_nowait, event)
 
 
-def _options(
-    settings: LlmSettings, stop: list[str] | None, given: dict[str, Any], room: int, tokenizer: Any
-) -> dict[str, Any]:
-    temperature = float(given.get("temperature", settings.temperature))
-    ends = {tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(_TURN_END)} - {None, tokenizer.unk_token_id}
-    options: dict[str, Any] = {
-        "max_new_tokens": max(1, min(int(given.get("max_new_tokens", settings.max_new_tokens)), room)),
-        "do_sample": temperature > 0,
-        "eos_token_id": sorted(ends),
-        "pad_token_id": tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
-    }
-    if temperature > 0:
-        options |= {"temperature": temperature, "top_p": float(given.get("top_p", settings.top_p))}
-        options |= {"top_k": int(given["top_k"])} if "top_k" in given else {}
-    if "repetition_penalty" in given:
-        options["repetition_penalty"] = float(given["repetition_penalty"])
-    if stop:
-        options |= {"stop_strings": stop, "tokenizer": tokenizer}
-    return options
+def _oldest_turn(messages: Sequence[BaseMessage]) -> slice | None:
+    """The oldest question of the history with its answer; never the system's message, never the last question."""
+    first = next((place for place, message in enumerate(messages) if message.type != "system"), len(messages))
+    end = first + 1
+    while end < len(messages) and messages[end].type == "ai":
+        end += 1
+    return slice(first, end) if end < len(messages) else None
+
+
+def _chunk(piece: str) -> ChatGenerationChunk:
+    return ChatGenerationChunk(message=AIMessageChunk(content=piece))
+
+
+def _whole(chunks: Sequence[BaseMessage]) -> ChatResult:
+    text = "".join(str(chunk.text) for chunk in chunks)
+    last = chunks[-1]
+    assert isinstance(last, AIMessageChunk)
+    message = AIMessage(content=text, usage_metadata=last.usage_metadata, response_metadata=last.response_metadata)
+    return ChatResult(generations=[ChatGeneration(message=message)])

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from core.errors import ConfigError, KebenError, KnowledgeBaseMissing
+from core.errors import ConfigError, KebenError, KnowledgeBaseMissing, Overloaded
 from server.schemas import Problem
 
 _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json\b", re.I)
@@ -17,6 +17,7 @@ _LOG = logging.getLogger("keben.server")
 _STATUS: tuple[tuple[type[KebenError], HTTPStatus], ...] = (
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (KnowledgeBaseMissing, HTTPStatus.NOT_FOUND),
+    (Overloaded, HTTPStatus.TOO_MANY_REQUESTS),
     (KebenError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
@@ -47,7 +48,8 @@ def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONRe
 
 async def _on_keben_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, KebenError)
-    return _response(problem_of(error))
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Overloaded) else None
+    return _response(problem_of(error), headers)
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:

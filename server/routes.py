@@ -1,6 +1,7 @@
-"""The routes. Handlers are plain functions: FastAPI runs them in threads, retrieval is not async."""
+"""The routes. Answers are awaited, so that many clients wait without a thread each; the rest are plain functions."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
@@ -8,7 +9,8 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from core.errors import KebenError
-from rag.answer import Done, Event, Piece, Retrieved
+from core.types import Answer
+from rag.answer import Done, Event, Piece, Restart, Retrieved
 from server.problems import problem_of
 from server.schemas import (
     AnswerBody,
@@ -19,6 +21,7 @@ from server.schemas import (
     KnowledgeBasesResponse,
     Problem,
     Readiness,
+    RestartBody,
     RetrievalBody,
     SearchRequest,
     SearchResponse,
@@ -32,6 +35,9 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     422: {"description": "A value in the request is not usable", "model": Problem, "content": _PROBLEM_CONTENT},
     503: {"description": "The index or the model cannot be used now", "model": Problem, "content": _PROBLEM_CONTENT},
 }
+# How often a request without a stream looks whether its client still waits.
+_LOOK_SECONDS = 0.5
+_GONE = 499  # nginx's number for a client that closed the request; nobody reads it
 router = APIRouter()
 
 
@@ -44,14 +50,19 @@ router = APIRouter()
     },
     summary="Answer a question from the textbooks",
 )
-def ask(body: AskRequest, service: ServiceDep, accept: Annotated[str, Header()] = "") -> Response:
+async def ask(
+    request: Request, body: AskRequest, service: ServiceDep, accept: Annotated[str, Header()] = ""
+) -> Response:
     """An answer with citations. With `stream`, or `Accept: text/event-stream`, server-sent events:
-    `retrieval` with the passages, `token` with pieces of text, `done` with the whole answer."""
+    `retrieval` with the passages, `token` with pieces of text, `done` with the whole answer, which replaces the
+    pieces; `restart` when the model failed and the answer begins anew; `error` with a problem document."""
     kb = service.knowledge_base(body.kb)
-    question = body.question_for_rag()
+    question = body.question_for_rag(request.client.host if request.client else "")
     if body.stream or "text/event-stream" in accept:
-        return EventSourceResponse(_events(service.answerer.stream(kb, question)))
-    return JSONResponse(AnswerBody.of(service.answerer.ask(kb, question)).model_dump())
+        events = service.answerer.stream(kb, question)
+        return EventSourceResponse(_events(await anext(events), events))
+    answer = await _while_connected(request, service.answerer.answer(kb, question))
+    return Response(status_code=_GONE) if answer is None else JSONResponse(AnswerBody.of(answer).model_dump())
 
 
 @router.post("/search", responses=_PROBLEMS, summary="Find passages")
@@ -86,12 +97,18 @@ async def healthz() -> Health:
 
 @router.get("/readyz", responses={503: {"model": Readiness}}, summary="Can questions be answered?")
 async def readyz(request: Request, response: Response) -> Readiness:
-    """200 when knowledge bases and models are loaded, 503 before. `problems` tells what is served from before."""
+    """200 when knowledge bases and models are loaded, 503 before, and while the language model is down.
+
+    `problems` tells what is served from before, and what is wrong with the model."""
     service: Service | None = request.app.state.startup.service
     if service is None:
         response.status_code = 503
         return Readiness(status="starting")
-    return Readiness(status="ok", problems={name: str(fault) for name, fault in service.library.faults().items()})
+    can_write, faults = service.writing.faults()
+    problems = {name: str(fault) for name, fault in service.library.faults().items()} | dict(faults)
+    if not can_write:
+        response.status_code = 503
+    return Readiness(status="ok" if can_write else "starting", problems=problems)
 
 
 @router.get("/", include_in_schema=False)
@@ -100,9 +117,23 @@ async def root() -> RedirectResponse:
     return RedirectResponse("/docs")
 
 
-def _events(events: Iterator[Event]) -> Iterator[ServerSentEvent]:
+async def _while_connected(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer | None:
+    """The outcome of `work`; None, and the work is stopped, when the client has gone."""
+    task = asyncio.create_task(work)
     try:
-        for event in events:
+        while not task.done():
+            await asyncio.wait([task], timeout=_LOOK_SECONDS)
+            if not task.done() and await request.is_disconnected():
+                return None
+        return task.result()
+    finally:
+        task.cancel()
+
+
+async def _events(first: Event, others: AsyncIterator[Event]) -> AsyncIterator[ServerSentEvent]:
+    yield _sse(first)
+    try:
+        async for event in others:
             yield _sse(event)
     except KebenError as error:
         # The status line is long gone: the error has to travel as an event.
@@ -116,5 +147,7 @@ def _sse(event: Event) -> ServerSentEvent:
             return ServerSentEvent(found.model_dump_json(), event="retrieval")
         case Piece(text):
             return ServerSentEvent(TokenBody(text=text).model_dump_json(), event="token")
+        case Restart(reason):
+            return ServerSentEvent(RestartBody(reason=reason).model_dump_json(), event="restart")
         case Done(answer):
             return ServerSentEvent(AnswerBody.of(answer).model_dump_json(), event="done")

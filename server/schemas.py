@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.settings import KB_NAME
-from core.types import Answer, Citation, GenerationOptions, Passage, Scope, Turn
+from core.types import Answer, Citation, GenerationOptions, Mode, Passage, Scope, Turn
 from rag.answer import Question
 from vector_db.manifest import Certificate, Manifest
 
@@ -78,13 +78,18 @@ class AskRequest(SearchRequest):
         max_length=100,
         description="The conversation so far, oldest message first; a question that needs it is completed from it.",
     )
+    mode: Mode = Field(
+        "grounded",
+        description="How a language model answers: grounded: from the passages, with markers; tutor: hints, step by "
+        "step, without the result; exam: the letter of the right option first, then why.",
+    )
     stream: bool = Field(False, description="Answer with server-sent events: retrieval, token, done.")
     options: OptionsBody = Field(default_factory=OptionsBody)
 
-    def question_for_rag(self) -> Question:
-        """The domain's form."""
+    def question_for_rag(self, client: str) -> Question:
+        """The domain's form. client: who asks."""
         history = tuple(Turn(turn.role, turn.content) for turn in self.history)
-        return Question(self.question, self.top_k, history, self.options.options(), self.scope())
+        return Question(self.question, self.top_k, history, self.options.options(), self.scope(), self.mode, client)
 
 
 class CitationBody(_Body):
@@ -139,6 +144,13 @@ class PassageBody(_Body):
         )
 
 
+class UsageBody(_Body):
+    """Tokens that a language model has read and written."""
+
+    input_tokens: int
+    output_tokens: int
+
+
 class AnswerBody(_Body):
     """An answer, or a refusal: then `answer` says so, `citations` is empty, and `reason` and `closest` say more."""
 
@@ -151,6 +163,11 @@ class AnswerBody(_Body):
     generation: str = Field(description="The generation that answered.", examples=["20261123T064701965347Z-77cbcc"])
     timings_ms: dict[str, float] = Field(examples=[{"retrieve": 8.1, "write": 3.2, "total": 11.4}])
     search_query: str | None = SEARCH_QUERY
+    usage: UsageBody | None = Field(description="Tokens of a language model; null where none has written.")
+    fallback: str | None = Field(
+        description="What the language model failed at, where sentences of the books answer instead; else null.",
+        examples=[None],
+    )
     closest: list[PassageBody] = Field(
         description="Of a refusal, up to three passages that come nearest to the question; else empty.", examples=[[]]
     )
@@ -158,9 +175,10 @@ class AnswerBody(_Body):
     @classmethod
     def of(cls, answer: Answer) -> "AnswerBody":
         """The wire form of an answer."""
-        fields = {name: getattr(answer, name) for name in cls.model_fields.keys() - {"citations", "closest"}}
+        fields = {name: getattr(answer, name) for name in cls.model_fields.keys() - {"citations", "closest", "usage"}}
         return cls(
             **fields,
+            usage=UsageBody.model_validate(answer.usage, from_attributes=True) if answer.usage else None,
             citations=[CitationBody.of(citation) for citation in answer.citations],
             closest=[PassageBody.of(passage) for passage in answer.closest],
         )
@@ -170,6 +188,12 @@ class TokenBody(_Body):
     """A piece of a streamed answer."""
 
     text: str
+
+
+class RestartBody(_Body):
+    """The pieces so far do not count: the model failed, and the answer is written anew from the books."""
+
+    reason: str
 
 
 class SearchResponse(_Body):

@@ -13,7 +13,7 @@ from fastapi import Depends, FastAPI, Request
 from core.errors import KebenError, ServerError
 from core.settings import Settings
 from rag.answer import Answerer
-from rag.build import build_answerer
+from rag.build import Writing, build_answerer, build_writing
 from vector_db.embedder import open_embedder
 from vector_db.library import Library
 from vector_db.reader import LiveKnowledgeBase
@@ -28,6 +28,7 @@ class Service:
 
     library: Library
     answerer: Answerer
+    writing: Writing
     default_kb: str
 
     def knowledge_base(self, name: str | None) -> LiveKnowledgeBase:
@@ -74,6 +75,7 @@ def lifespan(settings: Settings, startup: Startup) -> Callable[[FastAPI], Abstra
         finally:
             task.cancel()
             if startup.service:
+                startup.service.writing.close()
                 startup.service.library.close()
                 startup.service = None
 
@@ -88,11 +90,12 @@ def _load(settings: Settings) -> Service:
         dictionaries = pool.submit(warm_up)
         embedder = open_embedder(settings.embedding)
         dictionaries.result()
-    answerer = build_answerer(settings, embedder)
+    writing = build_writing(settings)
+    answerer = build_answerer(settings, embedder, writing)
     for name in library.names():
         # The first search pages the index in; no student should wait for that.
         answerer.search(library.get(name), "预热 warm up")
-    return Service(library, answerer, settings.kb)
+    return Service(library, answerer, writing, settings.kb)
 
 
 def _service(request: Request) -> Service:

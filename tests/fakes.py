@@ -1,13 +1,14 @@
 """Fakes for the language model, the one part that most tests do not run for real; and a served application."""
 
+import asyncio
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi.testclient import TestClient
 from langchain_core.callbacks import CallbackManagerForLLMRun
@@ -23,6 +24,8 @@ from rag.draft import cite
 from rag.writers import Draft, Task
 from server.app import create_app
 from server.service import Startup
+
+T = TypeVar("T")
 
 
 class ScriptedChat(BaseChatModel):
@@ -75,7 +78,10 @@ class LyingWriter:
     model: str = "liar"
     tasks: list[Task] = field(default_factory=list)
 
-    def stream(self, task: Task) -> Iterator[str | Draft]:
+    def check(self) -> None:
+        """Always ready."""
+
+    async def stream(self, task: Task) -> AsyncIterator[str | Draft]:
         """One piece, then the draft."""
         self.tasks.append(task)
         passage = task.passages[0]
@@ -93,9 +99,21 @@ class SilentWriter:
 
     model: str = "silent"
 
-    def stream(self, task: Task) -> Iterator[str | Draft]:
+    def check(self) -> None:
+        """Always ready."""
+
+    async def stream(self, task: Task) -> AsyncIterator[str | Draft]:
         """An empty draft."""
         yield Draft("", ())
+
+
+def gathered(stream: AsyncIterator[T]) -> list[T]:
+    """All that comes out of `stream`."""
+
+    async def collect() -> list[T]:
+        return [item async for item in stream]
+
+    return asyncio.run(collect())
 
 
 @contextmanager
@@ -143,13 +161,13 @@ TINY_REPLY = "死锁是指进程互相等待。[1] It is a cycle"
 TINY_TOKENS = len(_SAYS) + 1
 
 
-def write_tiny_model(folder: Path, *, positions: int = 4096) -> None:
+def write_tiny_model(folder: Path, *, positions: int = 4096, endless: bool = False) -> None:
     """Save a real Llama of two layers with a byte tokenizer and a chat template into `folder`.
 
     Its output layer is set by hand so that the likeliest token after each token of `_SAYS` is the next one: greedy, it
-    says TINY_REPLY and ends its turn (TINY_TOKENS tokens); sampling strays from that.
+    says TINY_REPLY and ends its turn (TINY_TOKENS tokens), or begins again if `endless`; sampling strays from that.
     """
-    names = _write_tokenizer(folder)
+    names = write_tokenizer(folder)
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -172,12 +190,12 @@ def write_tiny_model(folder: Path, *, positions: int = 4096) -> None:
         embeddings = torch.nn.functional.normalize(torch.randn(len(names), config.hidden_size), dim=1)
         model.model.embed_tokens.weight.copy_(embeddings)
         model.lm_head.weight.zero_()
-        for token, following in pairwise(("<0x0A>", *_SAYS, "<|im_end|>")):
-            model.lm_head.weight[names.index(following)] = embeddings[names.index(token)]
+        for token, following in pairwise(("<0x0A>", *_SAYS, _SAYS[0] if endless else "<|im_end|>")):
+            model.lm_head.weight[names.index(following)] += embeddings[names.index(token)]
         model.save_pretrained(folder)
 
 
-def _write_tokenizer(folder: Path) -> list[str]:
+def write_tokenizer(folder: Path) -> list[str]:
     """Save the tokenizer; the names of its tokens by id."""
     from tokenizers import AddedToken, Tokenizer, decoders, normalizers
     from tokenizers.models import BPE

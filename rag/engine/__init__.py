@@ -1,1 +1,1 @@
-"""The chat model that this machine runs itself."""
+"""One language model that many requests share: a process of its own, watched and restarted from here."""

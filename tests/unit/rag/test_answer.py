@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fakes import LyingWriter, ScriptedChat, SilentWriter
+from fakes import LyingWriter, ScriptedChat, SilentWriter, gathered
 
 from core.errors import ConfigError
 from core.settings import RetrievalSettings, Settings
@@ -59,7 +59,7 @@ def test_an_answer_names_its_sources_and_how_it_came_about(kb: LiveKnowledgeBase
 
 def test_a_stream_gives_passages_then_text_then_the_same_answer(kb: LiveKnowledgeBase, answerer: Answerer) -> None:
     question = Question("进程和线程有什么区别？", top_k=2)
-    first, *pieces, last = answerer.stream(kb, question)
+    first, *pieces, last = gathered(answerer.stream(kb, question))
     assert isinstance(first, Retrieved) and len(first.passages) == 2
     assert isinstance(last, Done)
     assert "".join(piece.text for piece in pieces if isinstance(piece, Piece)) == last.answer.answer != ""
@@ -141,7 +141,7 @@ def test_a_follow_up_is_answered_about_the_topic_of_the_conversation(kb: LiveKno
 
 
 def test_an_answer_and_a_stream_tell_how_a_follow_up_was_understood(kb: LiveKnowledgeBase, answerer: Answerer) -> None:
-    first, *_, last = answerer.stream(kb, Question("那它的必要条件有哪些？", history=DEADLOCK))
+    first, *_, last = gathered(answerer.stream(kb, Question("那它的必要条件有哪些？", history=DEADLOCK)))
     assert isinstance(first, Retrieved) and isinstance(last, Done)
     assert first.search_query == last.answer.search_query == "死锁的必要条件有哪些？"
     assert set(last.answer.timings_ms) == {"rewrite", "retrieve", "write", "total"}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fakes import gathered
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from made_books import even_weights, passage_of, passages_of
@@ -237,7 +238,7 @@ def test_the_extractive_writers_pieces_add_up_to_its_draft(
     question = f"{''.join(chinese)} {' '.join(english)}"
     passages = passages_of(book, settings=SMALL)[:5]
     task = Task(question, passages, even_weights(question), (), GenerationOptions())
-    *pieces, draft = list(ExtractiveWriter().stream(task))
+    *pieces, draft = gathered(ExtractiveWriter().stream(task))
     assert isinstance(draft, Draft)
     assert "".join(str(piece) for piece in pieces) == draft.text
     assert [int(number) for number in MARKER.findall(draft.text)] == [citation.id for citation in draft.citations]

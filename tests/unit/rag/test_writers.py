@@ -1,7 +1,7 @@
 """A language model as the writer, played by a LangChain chat model with a script."""
 
 import pytest
-from fakes import ScriptedChat
+from fakes import ScriptedChat, gathered
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from made_books import even_weights, passage_of
 
@@ -28,7 +28,7 @@ def task(question: str = "什么是死锁？", history: tuple[Turn, ...] = (), *
 
 
 def write(reply: str) -> tuple[list[str], Draft]:
-    *pieces, draft = ModelWriter(ScriptedChat(reply=reply), "fake").stream(task())
+    *pieces, draft = gathered(ModelWriter(ScriptedChat(reply=reply), "fake").stream(task()))
     assert isinstance(draft, Draft)
     return [str(piece) for piece in pieces], draft
 
@@ -79,9 +79,9 @@ def test_the_model_is_named() -> None:
 
 def test_options_that_are_set_reach_the_model_and_others_do_not() -> None:
     chat = ScriptedChat(reply="好")
-    list(ModelWriter(chat, "fake").stream(task(max_new_tokens=7, temperature=0.0, seed=3, stop=("。", "END"))))
-    list(ModelWriter(chat, "fake").stream(task(top_p=0.5, top_k=9, repetition_penalty=1.1)))
-    list(ModelWriter(chat, "fake").stream(task()))
+    gathered(ModelWriter(chat, "fake").stream(task(max_new_tokens=7, temperature=0.0, seed=3, stop=("。", "END"))))
+    gathered(ModelWriter(chat, "fake").stream(task(top_p=0.5, top_k=9, repetition_penalty=1.1)))
+    gathered(ModelWriter(chat, "fake").stream(task()))
     assert [options for _, options in chat.calls] == [
         {"max_new_tokens": 7, "temperature": 0.0, "seed": 3, "stop": ["。", "END"]},
         {"top_p": 0.5, "top_k": 9, "repetition_penalty": 1.1, "stop": None},
@@ -92,7 +92,7 @@ def test_options_that_are_set_reach_the_model_and_others_do_not() -> None:
 def test_the_model_gets_rules_then_history_then_passages_with_the_question() -> None:
     chat = ScriptedChat(reply="好")
     history = (Turn("user", "你好<|im_end|>"), Turn("assistant", "你好！"))
-    list(ModelWriter(chat, "fake").stream(task(history=history)))
+    gathered(ModelWriter(chat, "fake").stream(task(history=history)))
     ((messages, _),) = chat.calls
     assert [type(message) for message in messages] == [SystemMessage, HumanMessage, AIMessage, HumanMessage]
     assert messages[0].content == prompts.SYSTEM["zh"]
@@ -103,7 +103,7 @@ def test_the_model_gets_rules_then_history_then_passages_with_the_question() -> 
 
 def test_an_english_question_gets_english_rules() -> None:
     chat = ScriptedChat(reply="ok")
-    list(ModelWriter(chat, "fake").stream(task("What is a transaction?")))
+    gathered(ModelWriter(chat, "fake").stream(task("What is a transaction?")))
     ((messages, _),) = chat.calls
     assert messages[0].content == prompts.SYSTEM["en"]
     assert str(messages[-1].content).endswith("Question: What is a transaction?")

@@ -26,6 +26,8 @@ ANSWER = {
     "timings_ms",
     "search_query",
     "closest",
+    "usage",
+    "fallback",
 }
 CITATION = {"id", "book", "source", "heading_path", "page", "page_label", "quote", "start", "end", "score"}
 PASSAGE = {"book", "source", "heading_path", "page", "page_label", "text", "score", "relevance", "start", "end"}

@@ -1,0 +1,196 @@
+"""The attention of a step on a processor: each request at its own keys, where they lie.
+
+The cache's memory is laid out anew, layer by layer, so that the keys of a request are mostly one piece and need not be
+copied. Two parts of one softmax are put together by the logarithms of their sums, as in Flash-Decoding (Dao et al.,
+2023).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from transformers.generation.continuous_batching.cache import PagedAttentionCache
+
+# As scaled_dot_product_attention, which does not give the logarithms of the sums.
+_FLASH: Any = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """New tokens of a prompt. rows: theirs in the packed sequence. run, rest: where the keys before them lie."""
+
+    rows: slice
+    run: slice
+    rest: Tensor | None
+
+
+@dataclass(slots=True)
+class _Step:
+    """What all layers of a step have in common.
+
+    write: where the new keys go, (tokens,). chunks: prompts. rows: tokens whose request goes on by that one alone, and
+    runs: the longest stretch of keys of each. with_rest: places in `rows` of those that have other keys too, which lie
+    at rest, (requests, keys), as far as mask, (requests, 1, 1, keys), is 0.
+    """
+
+    write: Tensor
+    chunks: list[_Chunk]
+    rows: list[int]
+    runs: list[slice]
+    with_rest: list[int]
+    rest: Tensor
+    mask: Tensor
+
+
+class CpuAttention:
+    """The attention on a processor."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self._dtype = dtype
+        self._step: _Step | None = None
+
+    def __call__(
+        self,
+        module: torch.nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        scaling: float | None = None,
+        cache: PagedAttentionCache | None = None,
+        **kwargs: Any,
+    ) -> tuple[Tensor, None]:
+        """query: (1, heads, tokens, size); key, value: (1, kv_heads, tokens, size).
+
+        The result: (1, tokens, heads, size), and no weights.
+        """
+        assert cache is not None
+        layer: Any = module.layer_idx
+        allocator: Any = cache.layer_to_allocator[layer]
+        place = allocator.layer_indices.index(layer)
+        if place == 0 or self._step is None:
+            self._step = _plan(allocator, kwargs, self._dtype)
+        step = self._step
+        keys, values = _storage(allocator, place)
+        keys.index_copy_(0, step.write, key[0].transpose(0, 1))
+        values.index_copy_(0, step.write, value[0].transpose(0, 1))
+        out = torch.empty(query.shape[2], query.shape[1], query.shape[3], dtype=query.dtype)
+        if step.rows:
+            out[step.rows] = _go_on(step, query[0, :, step.rows].transpose(0, 1), keys, values, scaling)
+        for chunk in step.chunks:
+            asked, new_keys, new_values = (each[0, :, chunk.rows] for each in (query, key, value))
+            out[chunk.rows] = _take_in(chunk, asked, new_keys, new_values, keys, values, scaling).transpose(0, 1)
+        return out.unsqueeze(0), None
+
+
+def _plan(allocator: Any, kwargs: dict[str, Any], dtype: torch.dtype) -> _Step:
+    page, stride = allocator.tokens_per_page, allocator.block_physical_stride
+    blocks: int = allocator.cache_tensor.shape[0] * 2 // stride
+
+    def places(index: Any) -> Any:
+        # Blocks are given out from the last to the first: turned round, those of a request follow one another.
+        return (blocks - 1 - index // stride) * page + index % stride
+
+    read = places(kwargs["read_index"][allocator.index])
+    ends_q = kwargs["cu_seq_lens_q"].tolist()
+    ends_k = kwargs["cu_seq_lens_k"][allocator.layer_type].tolist()
+    chunks: list[_Chunk] = []
+    rows: list[int] = []
+    runs: list[slice] = []
+    rests: dict[int, Tensor] = {}
+    for (start, end), (first, last) in zip(pairwise(ends_q), pairwise(ends_k), strict=True):
+        goes_on = end - start == 1 and last - first > 1
+        past = read[first : last if goes_on else last - (end - start)]
+        run, rest = _split(past, page)
+        if goes_on:
+            if rest is not None:
+                rests[len(rows)] = rest
+            rows.append(start)
+            runs.append(run)
+        elif end > start:
+            chunks.append(_Chunk(slice(start, end), run, rest))
+    index = pad_sequence(list(rests.values()), batch_first=True) if rests else read[:0]
+    lengths = torch.tensor([len(rest) for rest in rests.values()])
+    mask = torch.zeros(index.shape, dtype=dtype)
+    if rests:
+        mask.masked_fill_(torch.arange(index.shape[1]) >= lengths.unsqueeze(1), -torch.inf)
+    write = places(kwargs["write_index"][allocator.index])
+    return _Step(write, chunks, rows, runs, list(rests), index, mask[:, None, None] if rests else mask)
+
+
+def _split(places: Tensor, page: int) -> tuple[slice, Tensor | None]:
+    """The longest stretch of `places` that lies in one piece, and the others. places: (keys,)."""
+    if not places.numel():
+        return slice(0, 0), None
+    starts = places[::page].tolist()
+    first = longest = length = 0
+    for number in range(1, len(starts) + 1):
+        if number == len(starts) or starts[number] != starts[number - 1] + page:
+            if number - first > length:
+                longest, length = first, number - first
+            first = number
+    left, right = longest * page, min((longest + length) * page, places.numel())
+    run = slice(starts[longest], starts[longest] + right - left)
+    if right - left == places.numel():
+        return run, None
+    return run, torch.cat([places[:left], places[right:]])
+
+
+def _storage(allocator: Any, place: int) -> tuple[Tensor, Tensor]:
+    """Keys and values of a layer, (places, kv_heads, size) each: the cache's memory, layer by layer."""
+    tensor = allocator.cache_tensor
+    layers = len(allocator.layer_indices)
+    rows = tensor.shape[0] * 2 // (2 * layers)
+    flat = tensor.view(-1, *tensor.shape[2:])
+    return flat[2 * place * rows : (2 * place + 1) * rows], flat[(2 * place + 1) * rows : (2 * place + 2) * rows]
+
+
+def _go_on(step: _Step, query: Tensor, keys: Tensor, values: Tensor, scaling: float | None) -> Tensor:
+    """One token of each request, (requests, heads, size) like the result; keys, values: (places, kv_heads, size)."""
+    requests, heads, size = query.shape
+    # Heads that share keys are further queries at the same keys.
+    grouped = query.reshape(requests, keys.shape[1], -1, size)
+    runs = [_part(grouped[i : i + 1], keys[run], values[run], scaling) for i, run in enumerate(step.runs)]
+    outs = torch.cat([out for out, _ in runs])
+    if step.with_rest:
+        sums = torch.cat([sums for _, sums in runs])
+        there, gathered = step.with_rest, (each[step.rest].transpose(1, 2) for each in (keys, values))
+        rest = _FLASH(grouped[there], *gathered, 0.0, False, attn_mask=step.mask, scale=scaling)
+        outs[there] = _merged([(outs[there], sums[there]), rest])
+    return outs.reshape(requests, heads, size)
+
+
+def _take_in(
+    chunk: _Chunk, query: Tensor, key: Tensor, value: Tensor, keys: Tensor, values: Tensor, scaling: float | None
+) -> Tensor:
+    """query, result: (heads, tokens, size); key, value: new, (kv_heads, tokens, size); keys, values: cached."""
+    heads, tokens, size = query.shape
+    grouped = query.reshape(1, key.shape[0], -1, size)
+    parts: list[tuple[Tensor, Tensor]] = []
+    for where in (chunk.run, chunk.rest):
+        if where is not None and (isinstance(where, Tensor) or where.stop > where.start):
+            out, sums = _part(grouped, keys[where], values[where], scaling)
+            parts.append((out.reshape(1, heads, tokens, size), sums.reshape(1, heads, tokens)))
+    group = heads // key.shape[0]
+    own = (each.repeat_interleave(group, 0).unsqueeze(0) for each in (key, value))
+    parts.append(_FLASH(query.unsqueeze(0), *own, 0.0, True, scale=scaling))
+    return (parts[0][0] if len(parts) == 1 else _merged(parts))[0]
+
+
+def _part(query: Tensor, keys: Tensor, values: Tensor, scaling: float | None) -> tuple[Tensor, Tensor]:
+    """query: (1, kv_heads, rows, size); keys, values: (n, kv_heads, size). Result, and logarithms of the sums."""
+    out, sums = _FLASH(
+        query, keys.transpose(0, 1).unsqueeze(0), values.transpose(0, 1).unsqueeze(0), 0.0, False, scale=scaling
+    )
+    return out, sums
+
+
+def _merged(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """One softmax out of several. parts: results (…, size), and logarithms of their sums (…)."""
+    shares = torch.stack([sums for _, sums in parts]).softmax(0).unsqueeze(-1)
+    outs = torch.stack([out for out, _ in parts])
+    return (shares * outs).sum(0).to(outs.dtype)
