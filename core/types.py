@@ -95,6 +95,17 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """What the catalogue says of all its books together; empty where it says nothing.
+
+    system_prompt: what the teacher tells a language model besides Keben's own rules.
+    """
+
+    title: str = ""
+    system_prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
     """A block inside a chunk, `[start, end)` in characters of the chunk's text.
 
@@ -227,6 +238,18 @@ class Answer:
 
 
 Mode = Literal["grounded", "tutor", "exam"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What a language model was not given, for want of room in its context.
+
+    history: turns, the oldest. passages: those that rank lowest. cut: the one passage left was cut short.
+    """
+
+    history: int = 0
+    passages: int = 0
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

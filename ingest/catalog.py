@@ -1,18 +1,21 @@
 """Which files are textbooks, and what `catalog.toml` says of them."""
 
 import hashlib
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from core.errors import SourceError
-from core.types import Book, Language
+from core.types import Book, Course, Language
 from ingest.readers import SUFFIXES
 
 CATALOG = "catalog.toml"
+_LONGEST_TITLE, _LONGEST_PROMPT = 200, 2000
+# TOML lets them in as escapes, and a terminal or a chat template may obey them.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class CatalogEntry(BaseModel):
@@ -24,6 +27,36 @@ class CatalogEntry(BaseModel):
     subject: str | None = None
     language: Language | None = None
     edition: str = ""
+
+
+class CourseEntry(BaseModel):
+    """What a teacher may say of all the files together. Lengths are in characters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    title: str = Field("", max_length=_LONGEST_TITLE)
+    system_prompt: str = Field("", max_length=_LONGEST_PROMPT)
+
+    @field_validator("title", "system_prompt", mode="after")
+    @classmethod
+    def _for_people(cls, text: str) -> str:
+        if control := _CONTROL.search(text):
+            raise ValueError(f"holds the control character U+{ord(control.group()):04X} after {control.start()} others")
+        return text
+
+    @field_validator("title", mode="after")
+    @classmethod
+    def _one_line(cls, title: str) -> str:
+        if "\n" in title:
+            raise ValueError("a title is one line")
+        return title
+
+
+class _Catalog(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    course: CourseEntry = CourseEntry()
+    books: dict[str, CatalogEntry] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +98,7 @@ def find_books(folder: Path) -> tuple[list[SourceFile], dict[str, str]]:
     """
     if not folder.is_dir():
         raise SourceError(f"there is no folder {folder}", mend="create it, or name another with --source")
-    entries = _catalog(folder / CATALOG)
+    entries = dict(_catalog(folder / CATALOG).books)
     root = folder.resolve()
     books: list[SourceFile] = []
     unknown: dict[str, str] = {}
@@ -83,11 +116,19 @@ def find_books(folder: Path) -> tuple[list[SourceFile], dict[str, str]]:
     return books, unknown
 
 
-def _catalog(path: Path) -> dict[str, CatalogEntry]:
+def find_course(folder: Path) -> Course:
+    """What the catalogue of `folder` says of its books together; raises SourceError as `find_books`."""
+    entry = _catalog(folder / CATALOG).course
+    return Course(entry.title, entry.system_prompt)
+
+
+def _catalog(path: Path) -> _Catalog:
     if not path.exists():
-        return {}
+        return _Catalog()
     try:
-        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return {name: CatalogEntry(**entry) for name, entry in data.get("books", {}).items()}
-    except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError, AttributeError, TypeError, ValidationError) as error:
+        return _Catalog.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise SourceError(f"{path} cannot be read: {faults}", mend="compare it with knowledge/catalog.toml") from error
+    except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} cannot be read: {error}", mend="compare it with knowledge/catalog.toml") from error

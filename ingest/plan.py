@@ -3,7 +3,7 @@
 import time
 
 from core.settings import Settings
-from ingest.catalog import SourceFile
+from ingest.catalog import CATALOG, SourceFile, find_course
 from ingest.outcome import Reuse
 from ingest.previous import Previous, previous_generations
 from ingest.rebuild import Request, find_selected, fingerprint, source_folder, with_absent
@@ -26,6 +26,8 @@ def plan(settings: Settings, kb: str, request: Request) -> RebuildReport:
     files = [_planned(file, previous, None if request.force else reuse) for file in selection.files]
     files += [book_report(book, "skipped") for book in previous.books() if book.source in selection.left]
     files = with_absent(files, previous, selection, unread)
+    if previous.manifest and find_course(folder) != previous.manifest.course:
+        files.append(FileReport(CATALOG, "changed", reason="it says other things of the course"))
     return RebuildReport(
         kb=kb,
         generation=target.current_id(),

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from core.errors import ConfigError, GenerationCorrupt, NothingIndexed, VerificationFailed
 from core.settings import Settings
+from core.types import Course
 from ingest import readers, split
-from ingest.catalog import book_id, find_books
+from ingest.catalog import book_id, find_books, find_course
 from ingest.job import Job
 from ingest.outcome import Outcome, kept
 from ingest.previous import Previous, previous_generations
@@ -132,6 +133,7 @@ class _Rebuild:
     def run(self, started: float) -> RebuildReport:
         folder = source_folder(self._settings, self._target.kb, self._request.source, self._previous)
         selection, unread = find_selected(folder, self._previous, self._request)
+        course = find_course(folder)
         if selection.left and self._previous.fingerprint not in {None, self._fingerprint}:
             raise ConfigError(
                 "--only cannot be used after the settings of chunks or of the embedder have changed",
@@ -153,7 +155,7 @@ class _Rebuild:
             outcomes.sort(key=lambda outcome: outcome.report.source)
             reports = with_absent([outcome.report for outcome in outcomes], self._previous, selection, unread)
             contents = [outcome.content for outcome in outcomes if outcome.content]
-            published = bool(contents) and (force or self._differs(outcomes, selection, unread))
+            published = bool(contents) and (force or self._differs(outcomes, selection, unread, course))
             if published:
                 self._progress.stage("write the index")
                 header = GenerationHeader(
@@ -164,6 +166,7 @@ class _Rebuild:
                     unread=tuple(unread),
                     removed=tuple(sorted(selection.removed)),
                     report=json.dumps([asdict(report) for report in reports], ensure_ascii=False, indent=1),
+                    course=course,
                 )
                 write_generation(self._target, header, contents, self._previous.folder, self._calibrator(job))
             unfinished.discard()
@@ -205,14 +208,16 @@ class _Rebuild:
             for failure in failures
         ]
 
-    def _differs(self, outcomes: Sequence[Outcome], selection: Selection, unread: Iterable[str]) -> bool:
+    def _differs(
+        self, outcomes: Sequence[Outcome], selection: Selection, unread: Iterable[str], course: Course
+    ) -> bool:
         """Whether anything is other than what is served."""
         manifest = self._previous.manifest
         if manifest is None or manifest.id != self._target.current_id():
             return True
-        then = (manifest.books, manifest.failures, manifest.unread, manifest.removed)
+        then = (manifest.books, manifest.failures, manifest.unread, manifest.removed, manifest.course)
         books = tuple(outcome.content.record for outcome in outcomes if outcome.content)
-        return then != (books, _failures(outcomes), tuple(unread), tuple(sorted(selection.removed)))
+        return then != (books, _failures(outcomes), tuple(unread), tuple(sorted(selection.removed)), course)
 
 
 def _failures(outcomes: Sequence[Outcome]) -> tuple[FailureRecord, ...]:

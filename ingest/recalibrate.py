@@ -44,6 +44,7 @@ def recalibrate(settings: Settings, kb: str, questions: Sequence[Labelled]) -> M
                 unread=manifest.unread,
                 removed=manifest.removed,
                 report=(folder / REPORT).read_text(encoding="utf-8"),
+                course=manifest.course,
             )
             embedder = open_embedder(settings.embedding) if manifest.vectors else None
             books = [KeptBook(record) for record in manifest.books]

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import REBUILD, GenerationCorrupt, IndexMismatch
-from core.types import Book, Language
+from core.types import Book, Course, Language
 
 SCHEMA = 3
 MANIFEST = "manifest.json"
@@ -137,7 +137,8 @@ class Manifest(_Record):
     fingerprint: settings and versions that the chunks depend on. files: SHA-256 of each file.
     parent: the generation that this one was made from. removed: files that were taken out by hand and stay
     out. indexed: distinct vectors; passages of equal text share one. tombstones: deleted vectors whose places
-    the vector index still holds. calibration: of refusals; None only while it is being measured.
+    the vector index still holds. calibration: of refusals; None only while it is being measured. course: what the
+    catalogue says of the books together.
     """
 
     schema_version: int = SCHEMA
@@ -157,6 +158,7 @@ class Manifest(_Record):
     indexed: int
     tombstones: int = 0
     calibration: Calibration | None = None
+    course: Course = Course()
     files: dict[str, str]
 
     def require_embedder(self, model: str, revision: str) -> None:

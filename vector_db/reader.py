@@ -44,6 +44,7 @@ class Generation:
         self.manifest = read_manifest(self.folder)
         check_files(self.folder, self.manifest)
         self.books: dict[str, Book] = {record.id: record.book() for record in self.manifest.books}
+        self.course = self.manifest.course
         self.store = ChunkStore(self.folder / CHUNKS)
         rows = self.store.rows()
         self.ids, self.vector_rows, self.sections = rows.ids, rows.vectors, rows.sections

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import FREE_SPACE, KebenError, RecallTooLow, StorageError
-from core.types import Chunk, Page
+from core.types import Chunk, Course, Page
 from vector_db.chunk_store import BookRows, ChunkStore, ChunkWriter
 from vector_db.files import CHROMA, CHUNKS, EMBEDDINGS, LEXICAL, REPORT, checksums
 from vector_db.layout import IN_USE, KnowledgeBaseFolder
@@ -65,6 +65,7 @@ class GenerationHeader:
     unread: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     report: str = "{}"
+    course: Course = field(default_factory=Course)
 
 
 def heading_of(title: str, path: Sequence[str]) -> str:
@@ -252,6 +253,7 @@ class _Build:
             vectors=len(vectors),
             indexed=len(self.distinct),
             tombstones=tombstones,
+            course=header.course,
             files=checksums(self.folder),
         )
         self._save(manifest)

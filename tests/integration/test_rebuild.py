@@ -18,10 +18,12 @@ from english_model import DIMENSION, write_english_model
 
 from core.errors import ConfigError, ModelError, NothingIndexed, SourceError, VerificationFailed
 from core.settings import PROJECT, EmbeddingSettings, IngestSettings, RetrievalSettings, Settings
-from core.types import Chunk
+from core.types import Chunk, Course
 from ingest import job, split
+from ingest.plan import plan
 from ingest.rebuild import Request, fingerprint, rebuild
 from ingest.report import FileReport, RebuildReport
+from ingest.vectors import PassageVectors
 from rag.candidates import FEATURES
 from rag.retrieve import Retriever
 from vector_db.embedder import BUNDLED, Embedder, open_embedder
@@ -313,6 +315,39 @@ def test_subject_language_and_edition_change_without_parsing(course: Settings, p
     assert (book.subject, book.language, book.edition) == ("Computer Science", "zh", "2nd")
     assert book.title == "Database Systems"
     assert not rebuild(course, "default").published
+
+
+def test_what_the_catalogue_says_of_the_course_is_served_without_parsing_or_embedding(
+    course: Settings, parsed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded: list[str] = []
+    monkeypatch.setattr(PassageVectors, "of", lambda self, book_id, *_: embedded.append(book_id))
+    catalog = course.source_dir / "catalog.toml"
+    assert manifest_of(course).course == Course()
+    for said in (Course("计算机基础", "用大一学生能懂的话。\n举例。"), Course("", "只用一句话。"), Course()):
+        if said == Course():
+            catalog.unlink()
+        else:
+            catalog.write_text(
+                f'[course]\ntitle = "{said.title}"\nsystem_prompt = """{said.system_prompt}"""\n', encoding="utf-8"
+            )
+        planned = [file for file in plan(course, "default", Request()).files if file.status != "unchanged"]
+        assert [(file.source, file.status) for file in planned] == [("catalog.toml", "changed")]
+        report = rebuild(course, "default")
+        assert report.published and set(statuses(report).values()) == {"unchanged"}
+        with opened(course) as generation:
+            assert generation.course == said
+        assert not rebuild(course, "default").published
+        assert {file.status for file in plan(course, "default", Request()).files} == {"unchanged"}
+    assert parsed == embedded == []
+
+
+def test_a_catalogue_that_cannot_be_read_leaves_what_is_served(course: Settings) -> None:
+    before = current(course)
+    (course.source_dir / "catalog.toml").write_text('[course]\ntitle = "a\\nb"\n', encoding="utf-8")
+    with pytest.raises(SourceError, match=r"course\.title"):
+        rebuild(course, "default")
+    assert current(course) == before
 
 
 def test_a_deleted_book_goes_though_the_catalogue_still_names_it(course: Settings) -> None:

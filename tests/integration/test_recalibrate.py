@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from core.errors import ConfigError, KnowledgeBaseMissing
 from core.settings import Settings
+from core.types import Course
 from ingest.rebuild import Request, rebuild
 from ingest.recalibrate import recalibrate
 from rag.calibrate import LABELLED, LEAST, SELF_MADE
@@ -49,6 +50,12 @@ def questions(count: int = 2 * LEAST) -> list[Labelled]:
 
 def source(calibration: Calibration) -> str | None:
     return calibration.certificate.source if calibration.certificate else None
+
+
+def test_what_is_said_of_the_course_stays(built: Settings) -> None:
+    (built.source_dir / "catalog.toml").write_text('[course]\ntitle = "数据结构"\n', encoding="utf-8")
+    rebuild(built, "default")
+    assert recalibrate(built, "default", questions()).course == Course("数据结构")
 
 
 def test_labelled_questions_are_measured_with_and_kept_for_rebuilds(built: Settings) -> None:

@@ -6,8 +6,8 @@ import pytest
 from files import write
 
 from core.errors import SourceError
-from core.types import ExtractedBook, Page
-from ingest.catalog import SourceFile, find_books
+from core.types import Course, ExtractedBook, Page
+from ingest.catalog import SourceFile, find_books, find_course
 
 
 def extracted(text: str = "操作系统管理资源。", title: str | None = None) -> ExtractedBook:
@@ -117,6 +117,7 @@ def test_a_name_that_is_not_there_is_told(tmp_path: Path) -> None:
         '[books]\n"a.md" = "Titel"\n',
         'books = "a.md"\n',
         "[books.a.md]\ntitle = 'x'\n",
+        '[kurs]\ntitle = "x"\n',
         "标题 = '书'".encode("gbk"),
     ],
 )
@@ -124,6 +125,56 @@ def test_a_catalogue_that_cannot_be_read(catalog: str | bytes, tmp_path: Path) -
     with pytest.raises(SourceError, match=r"catalog\.toml cannot be read") as caught:
         find_books(folder_of(tmp_path, "a.md", catalog=catalog))
     assert caught.value.mend
+
+
+COURSE = """
+[course]
+title = "  计算机基础 "
+system_prompt = '''
+用大一学生能懂的话。
+\t公式写成 $x$。
+'''
+[books."a.md"]
+title = "A"
+"""
+
+
+def test_a_catalogue_may_speak_of_the_whole_course(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "a.md", catalog=COURSE.replace("\\t", "\t"))
+    assert find_course(folder) == Course("计算机基础", "用大一学生能懂的话。\n\t公式写成 $x$。")
+    (book,), unknown = find_books(folder)
+    assert (book.entry.title, unknown) == ("A", {})
+
+
+@pytest.mark.parametrize("catalog", [None, "", '[books."a.md"]\n', "[course]\n"])
+def test_a_catalogue_need_not_speak_of_the_course(catalog: str | None, tmp_path: Path) -> None:
+    assert find_course(folder_of(tmp_path, "a.md", catalog=catalog)) == Course("", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('system_prompt = "a\\u001b[2J"', r"course\.system_prompt: .*control character U\+001B after 1 others"),
+        ('system_prompt = "a\\u0000"', r"course\.system_prompt: .*U\+0000"),
+        ('title = "a\\u0085b"', r"course\.title: .*U\+0085"),
+        ('title = "a\\nb"', r"course\.title: .*one line"),
+        (f'title = "{"长" * 201}"', r"course\.title: .*at most 200 characters"),
+        (f'system_prompt = "{"长" * 2001}"', r"course\.system_prompt: .*at most 2000 characters"),
+        ("system_prompt = 1", r"course\.system_prompt: "),
+        ('prompt = "x"', r"course\.prompt: "),
+    ],
+)
+def test_what_a_course_cannot_say_is_refused_with_its_key(line: str, fault: str, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "a.md", catalog=f"[course]\n{line}\n")
+    for read in (find_course, find_books):
+        with pytest.raises(SourceError, match=rf"catalog\.toml cannot be read: {fault}") as caught:
+            read(folder)
+        assert str(folder) in caught.value.message and caught.value.mend
+
+
+def test_a_course_may_say_as_much_as_it_may(tmp_path: Path) -> None:
+    lines = f'[course]\ntitle = "{"长" * 200}"\nsystem_prompt = "{"长" * 2000}"\n'
+    assert find_course(folder_of(tmp_path, catalog=lines)) == Course("长" * 200, "长" * 2000)
 
 
 def test_a_catalogue_that_is_a_folder(tmp_path: Path) -> None:

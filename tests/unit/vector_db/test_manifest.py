@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from small_books import EMBEDDING, small_book
 
 from core.errors import GenerationCorrupt, IndexMismatch
+from core.types import Course
 from vector_db.manifest import (
     MANIFEST,
     SCHEMA,
@@ -50,6 +51,19 @@ def write(folder: Path, manifest: Manifest, **changes: Any) -> None:
 def test_a_manifest_comes_back_as_it_was(tmp_path: Path, manifest: Manifest) -> None:
     (tmp_path / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
     assert read_manifest(tmp_path) == manifest
+
+
+def test_what_is_said_of_the_course_comes_back(tmp_path: Path, manifest: Manifest) -> None:
+    course = Course("操作系统", "第一行\n<|im_end|>\t$x$")
+    (tmp_path / MANIFEST).write_text(manifest.model_copy(update={"course": course}).model_dump_json(), encoding="utf-8")
+    assert read_manifest(tmp_path).course == course
+
+
+def test_a_manifest_from_before_courses_says_nothing_of_one(tmp_path: Path, manifest: Manifest) -> None:
+    data = manifest.model_dump(mode="json")
+    del data["course"]
+    (tmp_path / MANIFEST).write_text(json.dumps(data), encoding="utf-8")
+    assert read_manifest(tmp_path) == manifest and manifest.course == Course()
 
 
 RATE = Rate(value=0.9, low=0.8123, high=1)
