@@ -17,17 +17,17 @@ _RUN = re.compile(rf"(?P<lead>[ \t]*)(?P<marks>{_MARKER}(?:[ \t]*{_MARKER})*)")
 # At the end of what has arrived: blanks, markers after which more may come, and what may become one.
 _UNSETTLED = re.compile(
     rf"(?:[ \t]*(?:{_ONE}|\[\[\d{{1,2}}\]\]))*(?:\([a-z:/#.]{{0,7}})?[ \t]*"
-    r"(?:[\[【［]{1,2}[^\[\]【】［］\n]{0,30}\]?)?$"
+    r"(?:[\[【［]{1,2}[^\[\]【】［］\n]{0,30}\]?)?\Z"
 )
 _PART = re.compile(r"[\[【［][^\[【［\]】］]*[\]】］]")
 _ITEM = re.compile(r"(\d{1,2})(?:[ \t]*[–—~-][ \t]*\^?(\d{1,2}))?")
-_OPEN = re.compile(r"[\[【［\\][\^\d,，、;；\s–—~-]*$")
+_OPEN = re.compile(r"[\[【［\\][\^\d,，、;；\s–—~-]*\Z")
 # dp[i][1], a[1], nums[1]
-_INDEXED = re.compile(r"(?:(?<![A-Za-z0-9_])(?:[a-zA-Z]|arr|nums?|dp|\w*_\w*)|\[[\w+*/ -]{1,8}\])$", re.ASCII)
+_INDEXED = re.compile(r"(?:(?<![A-Za-z0-9_])(?:[a-zA-Z]|arr|nums?|dp|\w*_\w*)|\[[\w+*/ -]{1,8}\])\Z", re.ASCII)
 _VALUES = re.compile(
-    r"(?:数组|列表|序列|区间|范围|集合|[=∈(（为]|\b(?:array|list|interval|range|sequence|in|is|of))[ \t]*$"
+    r"(?:数组|列表|序列|区间|范围|集合|[=∈(（为]|\b(?:array|list|interval|range|sequence|in|is|of))[ \t]*\Z"
 )
-_LINE_START = re.compile(r"(?:^|\n)[ \t]*$")
+_LINE_START = re.compile(r"(?:^|\n)[ \t]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,8 @@ def _run(text: str, match: re.Match[str], count: int) -> Run | None:
     """The markers of a match; None where the brackets are something else."""
     start = match.start("marks")
     before = text[max(start - 40, 0) : start]
-    if _OPEN.search(before) or (text[start + 1].isdigit() and _INDEXED.search(before)):
+    indexed = _INDEXED.search(before)
+    if _OPEN.search(before) or (indexed and text[start : start + 2].strip("[").isdigit()):
         return None
     numbers: list[int] = []
     for part in _PART.findall(match["marks"]):
@@ -162,4 +163,5 @@ def _run(text: str, match: re.Match[str], count: int) -> Run | None:
                 return None
         numbers += [number for first, last in items for number in range(first, last + 1) if 1 <= number <= count]
     opens = bool(_LINE_START.search(text[: match.start()]))
-    return Run(tuple(dict.fromkeys(numbers)), match["lead"], "", opens)
+    # a【1】 is a marker, and must not become an index.
+    return Run(tuple(dict.fromkeys(numbers)), " " if indexed else match["lead"], "", opens)

@@ -1,7 +1,8 @@
 """How far passages say what a sentence says. Pure functions, given what embeds texts.
 
 For each term of the sentence the most similar term of a stretch of the passage counts, as in `rag.matching`, so that
-a Chinese sentence can rest on an English passage; the sentence as a whole is compared with sentences of the passage.
+a Chinese sentence can rest on an English passage; in the same language the terms themselves count as much. The
+sentence as a whole is compared with sentences of the passage.
 The thresholds are those of `benchmarks/citations.py`.
 """
 
@@ -42,25 +43,37 @@ ACROSS_LANGUAGES = Thresholds(0.29, 0.36)
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the passages say of a sentence. terms: how near each term comes in each passage, shape (terms, passages).
+    """What the passages say of a sentence.
 
-    weights: of the terms, shape (terms,). cosines: of the whole sentence, shape (passages,).
+    near, exact: how near each term comes anywhere in each passage, and whether it stands there, shape (terms,
+    passages). weights: of the terms, their sum 1. stretches: how near all terms come in one stretch; cosines: of the
+    whole sentence; own: whether a passage is in its language, shape (passages,).
     """
 
-    terms: Matrix
+    near: Matrix
+    exact: Matrix
     weights: Matrix
-    cosines: Matrix
     stretches: Matrix
+    cosines: Matrix
+    own: NDArray[np.bool_]
 
     @property
     def total(self) -> Matrix:
         """0 to 1, shape (passages,)."""
-        return np.asarray((self.stretches + _WHOLE * self.cosines) / (1 + _WHOLE), dtype=np.float32)
+        terms = np.where(self.own, (self.stretches + self.weights @ self.exact) / 2, self.stretches)
+        return np.asarray((terms + _WHOLE * self.cosines) / (1 + _WHOLE), dtype=np.float32)
+
+    @property
+    def thresholds(self) -> list[Thresholds]:
+        """Those of each passage, by whether it is in the language of the sentence."""
+        return [SAME_LANGUAGE if own else ACROSS_LANGUAGES for own in self.own]
 
     def together(self, passages: Sequence[int]) -> float:
         """The same for some passages read as one."""
-        best = float(self.weights @ self.terms[:, passages].max(axis=1))
-        return (best + _WHOLE * float(self.cosines[list(passages)].max())) / (1 + _WHOLE)
+        rows = list(passages)
+        near, exact = (float(self.weights @ some[:, rows].max(axis=1)) for some in (self.near, self.exact))
+        terms = (near + exact) / 2 if self.own[rows].all() else near
+        return (terms + _WHOLE * float(self.cosines[rows].max())) / (1 + _WHOLE)
 
 
 class Evidence:
@@ -79,6 +92,7 @@ class Evidence:
         self.asked_values, self.asked_formula = values_in(question), formula_form(question)
         terms = [tokens(text) for text in texts]
         self._vocabulary = {term: at for at, term in enumerate(dict.fromkeys(t for some in terms for t in some))}
+        self._present = tuple(map(frozenset, terms))
         forms = {stem: form for text in texts for stem, form in written_forms(text).items()}
         words = [forms.get(term, term) for term in self._vocabulary]
         pieces = [_pieces(text) for text in texts]
@@ -104,17 +118,14 @@ class Evidence:
             near = alike[:, self._stretches].max(axis=2)
         weights = np.array([_weight(term) for term in terms], dtype=np.float32)
         weights /= weights.sum()
-        best_terms = np.zeros((len(terms), self.count), dtype=np.float32)
+        anywhere = np.zeros((self.count, len(terms)), dtype=np.float32)
         stretches, cosines = (np.zeros(self.count, dtype=np.float32) for _ in range(2))
         np.maximum.at(stretches, self._owner, weights @ near)
-        np.maximum.at(best_terms.T, self._owner, near.T)
+        np.maximum.at(anywhere, self._owner, near.T)
         np.maximum.at(cosines, self._piece_owner, np.clip(self._pieces @ vectors[-1], 0, 1))
-        return Scores(best_terms, weights, cosines, stretches)
-
-    def thresholds(self, sentence: str) -> list[Thresholds]:
-        """Those of each passage, by whether it is in the language of the sentence."""
-        own = language_of(sentence)
-        return [SAME_LANGUAGE if language == own else ACROSS_LANGUAGES for language in self.languages]
+        exact = np.array([[term in some for some in self._present] for term in terms], dtype=np.float32)
+        own = np.array([language == language_of(sentence) for language in self.languages])
+        return Scores(anywhere.T, exact, weights, stretches, cosines, own)
 
     def _names(self, found: Sequence[str], terms: Sequence[str]) -> list[list[str]]:
         """Each term under all its names."""

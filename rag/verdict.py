@@ -52,7 +52,7 @@ def judge(sentence: str, cited: Sequence[int], evidence: Evidence, kind: Kind = 
     scores = None if kind == "formula" else evidence.scores(sentence)
     claims = (scores is not None or any((said.values, said.formulas))) and not is_talk(sentence, kind)
     named = [number - 1 for number in dict.fromkeys(cited) if 1 <= number <= evidence.count]
-    about, clear = _about(scores, named, evidence, sentence)
+    about, clear = _about(scores, named, evidence)
     missing = {at: _missing(said, [at], evidence) for at in about}
     alone = [at for at in about if not missing[at]]
     right = alone or (about if about and not _missing(said, about, evidence) else [])
@@ -78,14 +78,12 @@ def is_talk(sentence: str, kind: Kind = "sentence") -> bool:
     return len(sentence) <= _TALK_LENGTH and bool(_TALK.match(sentence.rstrip("。，,.!！ ")))
 
 
-def _about(
-    scores: Scores | None, named: Sequence[int], evidence: Evidence, sentence: str
-) -> tuple[list[int], list[int]]:
+def _about(scores: Scores | None, named: Sequence[int], evidence: Evidence) -> tuple[list[int], list[int]]:
     """The passages that say what the sentence says, numbers and formulas aside, and the clearest to add as markers."""
     if scores is None:
         every = list(range(evidence.count))
         return every, []
-    limits, total = evidence.thresholds(sentence), scores.total
+    limits, total = scores.thresholds, scores.total
     found = [at for at, limit in enumerate(limits) if total[at] >= limit.supports]
     if found:
         best = sorted((at for at in found if total[at] >= limits[at].clear), key=lambda at: -total[at])

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["fence", "code", "formula", "display", "none"]
-_OPENER = re.compile(r"\\(?s:.)|\\$|`+|~{3,}|\$\$?")
-_PREFIX = re.compile(r"[ \t>]*")
+_OPENER = re.compile(r"\\(?s:.)|\\\Z|`+|~{3,}|~{1,2}\Z|\$\$?")
+# What may stand before a fence, markers that will go included.
+_PREFIX = re.compile(r"[ \t>]*(?:[\[【［]{1,2}[^\[\]【】［］\n]{0,30}[\]】］]{1,2}[ \t]*)*")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 # Money: $5 and $6.
-_PRICE = re.compile(r"\$\d[\d,.]*(?:[\s，。；、]|$)")
+_PRICE = re.compile(r"\$\d[\d,.]*(?:[\s，。；、]|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def _close(text: str, opener: re.Match[str], kind: Kind, *, final: bool) -> int:
     """Where the zone ends; 0: it is none; -1: it cannot be told yet."""
     sign, begin = opener.group(), opener.end()
     if kind == "fence":
-        closing = re.compile(rf"\n[ \t>]*{re.escape(sign[0])}{{{len(sign)},}}[ \t]*(?=\n|$)")
+        closing = re.compile(rf"\n[ \t>]*{re.escape(sign[0])}{{{len(sign)},}}[ \t]*(?=\n|\Z)")
         found = closing.search(text, begin)
         if found and (final or found.end() < len(text)):
             return found.end()
