@@ -129,7 +129,7 @@ class CheckedStream:
         """Put a checked unit behind the text, or leave it out."""
         if "\n" in gap:
             self._bullet = ""
-        self._gap = max(self._gap, gap, key=lambda some: some.count("\n"))
+        self._gap = max(self._gap, gap, key=lambda some: (some.count("\n"), len(some)))
         bullet = self._clean[unit.start : unit.body]
         if unit.kind == "table":
             text, statements, dropped = _checked_table(self._clean, unit, marks, self._evidence, drop=self._drop)
@@ -154,7 +154,8 @@ class CheckedStream:
         text = _with_marks(self._clean, unit.start, unit.end, marks, verdict.kept)
         if verdict.added and not _in_markup(sentence):
             text = _marked(text, verdict.added, apart=unit.kind in {"code", "formula"})
-        return text, [_statement(verdict, unit.body - unit.start, len(text))], []
+        statement = _statement(verdict, unit.body - unit.start, len(text))
+        return text, [statement] if sentence else [], []
 
 
 _Part = tuple[str, list[Statement], list[str]]

@@ -13,7 +13,7 @@ from rag.written import Kind
 Reason = Literal["no-passage", "number", "formula"]
 
 # What one of several passages must add to what they say together.
-_ADDS = 0.1
+_ADDS = 0.15
 # What leads over, greets or speaks of the answer itself.
 _TALK = re.compile(
     r"^[\W_]*(?:好的|当然|您好|你好|希望|如果你?您?(?:还|有)|如有|不知道|我不知道|抱歉|很抱歉|对不起|谢谢|总结一?下?|总之|综上(?:所述)?"
@@ -50,12 +50,15 @@ def judge(sentence: str, cited: Sequence[int], evidence: Evidence, kind: Kind = 
     """What the passages say to a sentence without its markers. cited: the passages that it names, from 1."""
     said = Facts((), ()) if kind == "code" else facts(sentence)
     scores = None if kind == "formula" else evidence.scores(sentence)
-    claims = (scores is not None or any((said.values, said.formulas))) and not is_talk(sentence, kind)
+    if scores is None and not (said.values or said.formulas):
+        return Verdict(claims=False)
+    claims = not is_talk(sentence, kind)
     named = [number - 1 for number in dict.fromkeys(cited) if 1 <= number <= evidence.count]
     about, clear = _about(scores, named, evidence)
     missing = {at: _missing(said, [at], evidence) for at in about}
     alone = [at for at in about if not missing[at]]
     right = alone or (about if about and not _missing(said, about, evidence) else [])
+    right = right + _helpful(scores, named, right)
     kept = tuple(at + 1 for at in named if at in right)
     passages = tuple(at + 1 for at in right)
     if not claims:
@@ -92,6 +95,14 @@ def _about(scores: Scores | None, named: Sequence[int], evidence: Evidence) -> t
     if len(together) < 2 or (score := scores.together(together)) < max(limits[at].supports for at in together):
         return [], []
     return together, together if score >= max(limits[at].clear for at in together) else []
+
+
+def _helpful(scores: Scores | None, named: Sequence[int], right: Sequence[int]) -> list[int]:
+    """Passages that the sentence names and that say a part of it which those that are right do not."""
+    if scores is None or not right:
+        return []
+    whole = scores.together(right)
+    return [at for at in named if at not in right and scores.together([*right, at]) - whole >= _ADDS]
 
 
 def _together(scores: Scores, passages: Sequence[int]) -> list[int]:
