@@ -4,6 +4,7 @@ Every sentence is held against the passages. Markers to passages that do not sup
 passage clearly does; what no passage supports is flagged, or left out. Pure but for the buffer of a stream.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -14,6 +15,8 @@ from rag.verdict import Reason, Verdict, judge
 from rag.written import Written, next_unit, rows_of
 
 Mode = Literal["flag", "drop"]
+# A block of code that the answer ends in the middle of.
+_OPEN_FENCE = re.compile(r"(`{3,}|~{3,})(?s:(?!.*\n[ \t>]*\1[`~]*\Z))")
 _Marks = list[tuple[int, Run]]
 
 
@@ -214,7 +217,7 @@ def _with_marks(clean: str, start: int, end: int, marks: _Marks, kept: Sequence[
 
 def _marked(text: str, numbers: Sequence[int], *, apart: bool) -> str:
     """`text` closed by markers, as in `rag.draft`: those of a table, a block of code or a formula stand below it."""
-    if not may_follow(text):
+    if not may_follow(text) or _OPEN_FENCE.match(text):
         return text
     lead = "\n\n" if apart else " " if text[-1:].isascii() and (text[-1:].isalnum() or text[-1:] in "_]") else ""
     return text + lead + "".join(f"[{number}]" for number in numbers)

@@ -15,7 +15,7 @@ from rag.zones import zones
 
 # Not in identifiers (log2, IPv4), not a step (第1点, 步骤 2, (3), 图 1), not at the beginning of a list item.
 _NUMBER = re.compile(
-    r"(?<![A-Za-z_\d.])(?<![A-Za-z]-)(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?)"
+    r"(?<![A-Za-z_\d.])(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?)"
     r"(?P<half>[½¼¾])?[ \t]*"
     r"(?P<unit>[万亿千百]+|%|‰|(?:thousand|million|billion)\b|percent\b|per cent\b)?(?!\w*_)"
 )
@@ -27,6 +27,7 @@ _STEP = re.compile(
     re.I,
 )
 _NUMBERING = re.compile(r"(?:^|[\n：:；;。])[ \t]*[(（]?$")
+_DECADE = re.compile(r"(?P<century>\d\d)[ \t]*世纪[ \t]*(?P<decade>\d0)[ \t]*年代|(?P<alone>\d0)[ \t]*年代")
 _SCALE = {
     "万": 1e4, "亿": 1e8, "千": 1e3, "百": 1e2, "千万": 1e7, "百万": 1e6, "万亿": 1e12, "%": 0.01, "percent": 0.01,
     "per cent": 0.01, "‰": 0.001, "thousand": 1e3, "million": 1e6, "billion": 1e9,
@@ -142,18 +143,26 @@ def _apart(text: str) -> tuple[str, list[str]]:
 
 
 def _digits(text: str, *, steps: bool) -> Iterator[tuple[str, float]]:
+    text = _DECADE.sub(_years, text)
     for found in _NUMBER.finditer(text):
         before = text[max(found.start() - 12, 0) : found.start()]
-        if not steps and (_STEP.search(before) or _is_numbering(before, text[found.end() : found.end() + 2])):
+        if not steps and (
+            _STEP.search(before) or _is_numbering(found["digits"], before, text[found.end() : found.end() + 2])
+        ):
             continue
         value = float(found["digits"].replace(",", "")) + _PARTS.get(found["half"] or "", 0.0)
         yield found.group().strip(), value * _SCALE.get(found["unit"] or "", 1.0)
 
 
-def _is_numbering(before: str, after: str) -> bool:
+def _years(found: re.Match[str]) -> str:
+    """20世纪70年代 as 1970; the century of 70年代 alone is not said."""
+    return f"{int(found['century']) - 1}{found['decade']} " if found["century"] else " "
+
+
+def _is_numbering(digits: str, before: str, after: str) -> bool:
     """1. or 3、 where an item begins, and (2) anywhere."""
     if re.search(r"(?<![A-Za-z0-9_])[(（]$", before) and re.match("[)）]", after):
-        return True
+        return len(digits) < 3
     return bool(_NUMBERING.search(before)) and bool(re.match(r"[)）、．]|\.(?!\d)", after))
 
 

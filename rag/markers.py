@@ -164,4 +164,5 @@ def _run(text: str, match: re.Match[str], count: int) -> Run | None:
         numbers += [number for first, last in items for number in range(first, last + 1) if 1 <= number <= count]
     opens = bool(_LINE_START.search(text[: match.start()]))
     # a【1】 is a marker, and must not become an index.
-    return Run(tuple(dict.fromkeys(numbers)), " " if indexed else match["lead"], "", opens)
+    lead = "" if opens else " " if indexed else match["lead"]
+    return Run(tuple(dict.fromkeys(numbers)), lead, "", opens)

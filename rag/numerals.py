@@ -11,7 +11,10 @@ _ONES = (
     "eighteen nineteen"
 ).split()
 _TYS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth".split()
+_ORDINALS = (
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth "
+    "sixteenth seventeenth eighteenth nineteenth twentieth"
+).split()
 _MONTHS = ("january february march april may june july august september october november december").split()
 _WORDS = (
     {word: at for at, word in enumerate(_ONES)}
@@ -29,7 +32,7 @@ _MONTH = re.compile(rf"\b(?:{'|'.join(month.capitalize() for month in _MONTHS)})
 
 
 def chinese_value(text: str) -> float | None:
-    """The value of a Chinese numeral; None for what is none, as 一 in words (一般) or 千万."""
+    """The value of a Chinese numeral; None for what is none, as 百 in 数百."""
     whole, _, decimals = text.partition("点")
     value = _whole(whole)
     if value is None:
@@ -52,7 +55,10 @@ def word_values(text: str) -> Iterator[tuple[str, float]]:
 
 def _whole(text: str) -> float | None:
     if all(sign in _DIGITS for sign in text):
-        return float("".join(str(_DIGITS[sign]) for sign in text)) if text else None
+        # 一一 and 三两 are words; a year is longer.
+        return float("".join(str(_DIGITS[sign]) for sign in text)) if len(text) in {1, 3, 4} else None
+    if text[0] not in _DIGITS and text[0] != "十":
+        return None  # 数百
     total = group = digit = 0
     for sign in text:
         if sign in _DIGITS:

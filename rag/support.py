@@ -37,8 +37,8 @@ class Thresholds:
     clear: float
 
 
-SAME_LANGUAGE = Thresholds(0.56, 0.62)
-ACROSS_LANGUAGES = Thresholds(0.29, 0.36)
+SAME_LANGUAGE = Thresholds(0.54, 0.635)
+ACROSS_LANGUAGES = Thresholds(0.30, 0.365)
 
 
 @dataclass(frozen=True, slots=True)

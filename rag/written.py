@@ -66,7 +66,7 @@ def next_unit(text: str, at: int, *, final: bool) -> Written | None:
             if not rest.strip(_STOPS) and not final and "\n" not in text[zone.end :]:
                 return None
             if not rest.strip(_STOPS):
-                end = zone.end + len(rest.rstrip())
+                end = len(text[: zone.end + len(rest)].rstrip())
                 return Written("code" if zone.kind == "fence" else "formula", start, start, end)
     bullet = _BULLET.match(text, line)
     body = max(bullet.end(), start) if bullet else start
@@ -92,7 +92,7 @@ def _table(text: str, start: int, *, final: bool) -> Written | None:
         if not final and not text[stop + 1 :].strip(" \t"):
             return None
         if not _ROW.match(text, stop + 1):
-            return Written("table", start, start, stop)
+            return Written("table", start, start, len(text[:stop].rstrip()))
         end = stop + 1
 
 

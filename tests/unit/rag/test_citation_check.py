@@ -203,9 +203,10 @@ PARTS = [
     *("时间片为 30 毫秒。", "结论如下：", "为什么？", "# 标题", "\n", "\n\n", "\n- ", "\n1. ", "\n2. ", "\n> ", " "),
     *("[1]", "[2]", "[3]", "[9]", "[1, 3]", "【2】", " [1]", "[1][2]", "**", "，", "e.g. ", "3.5"),
     *("\n\n```\na[1] = 2\n```\n\n", "\n\n$$\nx[1] = 2\n$$\n\n", "$O(n \\log n)$", "`a[1]`", "$", "`", "\n\n[1]\n\n"),
-    *("\n\n| 名称 | 说明 |\n|---|---|\n", "| 银行家算法 | 避免死锁 |\n", "| 月球 | 地球[2] |\n", "reads and\nwrites"),
+    *("\n\n| 名称 | 说明 |\n|---|---|", "\n| 银行家算法 | 避免死锁 |", "\n| 月球 | 地球[2] |", "reads and\nwrites"),
 ]
 TEXTS = st.lists(st.sampled_from(PARTS), max_size=12).map("".join)
+SLOW = settings(deadline=None)
 MODES: st.SearchStrategy[Mode] = st.sampled_from(["flag", "drop"])
 
 
@@ -214,7 +215,7 @@ def words_of(text: str) -> str:
     return re.sub(r"\s*\n\s*", "\n", without_markers(text)).strip()
 
 
-@settings(deadline=None)
+@SLOW
 @given(TEXTS, MODES, st.lists(st.integers(0, 400), max_size=8))
 def test_how_the_text_is_cut_makes_no_difference(text: str, mode: Mode, cuts: list[int]) -> None:
     stream = CheckedStream(EVIDENCE, mode)
@@ -224,13 +225,13 @@ def test_how_the_text_is_cut_makes_no_difference(text: str, mode: Mode, cuts: li
     assert stream.checked == check(text, EVIDENCE, mode)
 
 
-@settings(deadline=None)
+@SLOW
 @given(TEXTS)
 def test_flagging_changes_nothing_but_markers(text: str) -> None:
     assert words_of(flagged(text).text) == words_of(text)
 
 
-@settings(deadline=None)
+@SLOW
 @given(TEXTS, MODES)
 def test_every_marker_names_a_passage_that_supports_its_sentence(text: str, mode: Mode) -> None:
     checked = check(text, EVIDENCE, mode)
@@ -243,7 +244,7 @@ def test_every_marker_names_a_passage_that_supports_its_sentence(text: str, mode
     assert _markers(checked.text) <= right
 
 
-@settings(deadline=None)
+@SLOW
 @given(TEXTS, MODES)
 def test_statements_are_in_order_and_hold_all_that_is_said(text: str, mode: Mode) -> None:
     checked = check(text, EVIDENCE, mode)
@@ -252,7 +253,7 @@ def test_statements_are_in_order_and_hold_all_that_is_said(text: str, mode: Mode
     assert not (mode == "drop" and checked.text and not any(one.claims for one in checked.statements))
 
 
-@settings(deadline=None)
+@SLOW
 @given(TEXTS, MODES)
 def test_a_checked_answer_stays_as_it_is(text: str, mode: Mode) -> None:
     once = check(text, EVIDENCE, mode)
