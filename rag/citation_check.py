@@ -132,6 +132,8 @@ class CheckedStream:
         """Put a checked unit behind the text, or leave it out."""
         if "\n" in gap:
             self._bullet = ""
+            # Blanks at the end of a line that is left out go with it.
+            gap = gap.lstrip(" \t") if self._gap else gap
         self._gap = max(self._gap, gap, key=lambda some: (some.count("\n"), len(some)))
         bullet = self._clean[unit.start : unit.body]
         if unit.kind == "table":
@@ -157,7 +159,8 @@ class CheckedStream:
         text = _with_marks(self._clean, unit.start, unit.end, marks, verdict.kept)
         if verdict.added and not _in_markup(sentence):
             text = _marked(text, verdict.added, apart=unit.kind in {"code", "formula"})
-        statement = _statement(verdict, unit.body - unit.start, len(text))
+        start = len(text) - len(text[unit.body - unit.start :].lstrip())
+        statement = _statement(verdict, start, len(text))
         return text, [statement] if sentence else [], []
 
 

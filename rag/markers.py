@@ -97,12 +97,11 @@ class MarkerReader:
                 yield self._text[self._done : match.end()]
                 self._done = match.end()
                 continue
-            tail = len(self._text[match.end() : end]) - len(self._text[match.end() : end].lstrip(" \t"))
-            tail = tail if run.opens else 0
+            tail = _tail(self._text[match.end() : end]) if run.opens else ""
             if self._done < match.start():
                 yield self._text[self._done : match.start()]
-            yield Run(run.numbers, run.lead, self._text[match.end() : match.end() + tail], run.opens)
-            self._done = match.end() + tail
+            yield Run(run.numbers, run.lead, tail, run.opens)
+            self._done = match.end() + len(tail)
         if self._done < end:
             yield self._text[self._done : end]
             self._done = end
@@ -145,6 +144,12 @@ def may_follow(text: str) -> bool:
 
 def _written(tokens: Sequence[Token]) -> str:
     return "".join(token if isinstance(token, str) else token.text() for token in tokens)
+
+
+def _tail(after: str) -> str:
+    """The blanks between markers and what follows them on their line."""
+    rest = after.lstrip(" \t")
+    return after[: len(after) - len(rest)] if rest and rest[0] != "\n" else ""
 
 
 def _run(text: str, match: re.Match[str], count: int) -> Run | None:

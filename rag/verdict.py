@@ -91,10 +91,11 @@ def _about(scores: Scores | None, named: Sequence[int], evidence: Evidence) -> t
     if found:
         best = sorted((at for at in found if total[at] >= limits[at].clear), key=lambda at: -total[at])
         return found, best[:1]
-    together = _together(scores, named or sorted(range(evidence.count), key=lambda at: -total[at])[:2])
-    if len(together) < 2 or (score := scores.together(together)) < max(limits[at].supports for at in together):
-        return [], []
-    return together, together if score >= max(limits[at].clear for at in together) else []
+    for some in (named, sorted(range(evidence.count), key=lambda at: -total[at])[:2]):
+        together = _together(scores, some)
+        if len(together) > 1 and (score := scores.together(together)) >= max(limits[at].supports for at in together):
+            return together, together if score >= max(limits[at].clear for at in together) else []
+    return [], []
 
 
 def _helpful(scores: Scores | None, named: Sequence[int], right: Sequence[int]) -> list[int]:
