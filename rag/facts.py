@@ -63,7 +63,7 @@ def facts(text: str) -> Facts:
     """What a sentence says that a passage must say too: no numbering, no small counting words, no lone symbols."""
     plain, formulas = _apart(text)
     values = [(raw, value) for raw, value in _digits(plain, steps=False)]
-    values += [(raw, value) for raw, value in (*_chinese(plain), *word_values(plain)) if value > _COUNTING]
+    values += [(raw, value) for raw, value in (*_chinese(plain), *word_values(plain)) if value > _COUNTING or value % 1]
     found: list[tuple[str, str]] = []
     for raw in formulas:
         form = formula_form(raw)
