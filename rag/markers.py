@@ -61,6 +61,7 @@ class MarkerReader:
         self._count = count
         self._text = ""
         self._done = 0
+        self._fence: int | None = None  # where a block of code began that is given line by line
 
     def feed(self, piece: str) -> list[Token]:
         """What `piece` settles."""
@@ -73,13 +74,19 @@ class MarkerReader:
 
     def _tokens(self, *, final: bool) -> Iterator[Token]:
         while self._done < len(self._text):
-            zone = next_zone(self._text, self._done, final=final)
-            yield from self._between(zone, final=final)
-            if self._done < zone.start or (zone.end == zone.start and self._done == zone.start):
+            zone = next_zone(self._text, self._done if self._fence is None else self._fence, final=final)
+            if self._fence is None:
+                yield from self._between(zone, final=final)
+            end = zone.end if zone.start < zone.end else self._whole_lines(zone)
+            if self._done < zone.start or end <= self._done:
                 return
-            if self._done < zone.end:
-                yield self._text[self._done : zone.end]
-                self._done = zone.end
+            yield self._text[self._done : end]
+            self._done = end
+            self._fence = None if end == zone.end else zone.start
+
+    def _whole_lines(self, zone: Zone) -> int:
+        """Up to where a block of code that is not closed yet can be given."""
+        return self._text.rfind("\n", zone.start) if zone.kind == "fence" else zone.start
 
     def _between(self, zone: Zone, *, final: bool) -> Iterator[Token]:
         """The markers and the text before `zone`."""

@@ -19,7 +19,7 @@ _PRICE = re.compile(r"\$\d[\d,.]*(?:[\s，。；、]|\Z)")
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """`[start, end)` of a text. Empty: nothing is known of the text from `start` on, or it ends there."""
+    """`[start, end)` of a text. Empty: the text ends there, or it cannot be told yet whether one of `kind` begins."""
 
     start: int
     end: int
@@ -38,7 +38,7 @@ def next_zone(text: str, at: int, *, final: bool) -> Zone:
         if kind is not None:
             end = _close(text, opener, kind, final=final)
             if end == -1:
-                return Zone(opener.start(), opener.start(), "none")
+                return Zone(opener.start(), opener.start(), kind)
             if end:
                 return Zone(opener.start(), end, kind)
         at = opener.end()

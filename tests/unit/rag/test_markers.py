@@ -77,6 +77,13 @@ def test_a_marker_is_given_once_it_is_whole() -> None:
     assert [*pieces, stream.finish()] == ["死锁", "", "", "", "[1]。", "很坏", "", "", "。", ""]
 
 
+def test_code_is_given_line_by_line() -> None:
+    stream = MarkerStream(COUNT)
+    pieces = [stream.feed(piece) for piece in ("So:\n``", "`py\na[1]", " = 1\nb", "[2]\n", "```", "\n", "[1]")]
+    assert pieces == ["So:\n", "```py", "\na[1] = 1", "\nb[2]", "", "\n```\n", ""]
+    assert stream.finish() == "[1]"
+
+
 def test_blanks_before_a_marker_that_goes_are_never_shown() -> None:
     stream = MarkerStream(COUNT)
     assert stream.feed("A heap ") + stream.feed("[9") + stream.feed("]. B") == "A heap. B"
