@@ -8,7 +8,9 @@ it is served with and for baselines, each at the threshold whose F1 is best on t
     ROUGE-L   longest common subsequence over the sentence's length, Chinese by character (Lin, "ROUGE", 2004)
     cosine    of the sentence and the nearest sentence of the passage, with the bundled embedder
 
-The second: sentences of which one number was changed. `--choose` prints what the first half says of the thresholds.
+The second: sentences of which one number was changed. The third: statements beside five passages, one of which supports
+them, with the marker of another passage or with none: what markers they have after the check. `--choose` prints what
+the first half says of the thresholds.
 """
 
 import argparse
@@ -20,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
+from citing.mended import mended
 from citing.numbers import numbers_found
 from citing.pairs import LANGUAGES, Pair, pairs
 from ranking.table import markdown
@@ -50,6 +53,7 @@ def main() -> int:
     scored = scores_of(pairs(options.data, options.limit))
     print(table(scored))
     print("\n" + number_table(options.data))
+    print("\n" + mended_table(options.data, options.limit))
     if options.choose:
         print("\n" + chosen(scored))
     return 0
@@ -128,6 +132,18 @@ def number_table(data: Path) -> str:
             )
     head = ("languages", "sentences, true and changed", "precision", "recall", "true ones flagged")
     return markdown(head, rows)
+
+
+def mended_table(data: Path, limit: int) -> str:
+    """What becomes of wrong markers and of sentences without one."""
+    rows: list[list[str]] = []
+    for marker in (True, False):
+        for said in LANGUAGES:
+            for read in LANGUAGES:
+                found = mended(data, said, read, limit, marker=marker)
+                shares = (f"{count / found.total:.2f}" for count in (found.right, found.none, found.wrong))
+                rows.append([f"{said} → {read}", "a wrong one" if marker else "none", str(found.total), *shares])
+    return markdown(("languages", "marker", "statements", "right after", "none after", "wrong after"), rows)
 
 
 def chosen(scored: dict[Group, Scored]) -> str:

@@ -66,10 +66,9 @@ def sentences_of(text: str) -> list[str]:
 def _xquad(data: Path, chance: random.Random) -> Iterator[Pair]:
     texts = {language: [row["text"] for row in paragraphs(data, language)] for language in LANGUAGES}
     titles = [str(row["title"]) for row in paragraphs(data, "en")]
-    halves = {title: at % 2 for at, title in enumerate(sorted(set(titles)))}
+    halves = _halves(titles)
     for said in LANGUAGES:
-        rows = _lines(data / f"xquad_{said}" / "queries.jsonl")
-        stated = [(int(row["gold_pids"][0].rsplit("-", 1)[1]), _statement(row, said)) for row in rows]
+        stated = [(at, text) for at, text, _ in statements(data, said)]
         written = [(at, part) for at, text in enumerate(texts[said]) for part in sentences_of(text)]
         for read in LANGUAGES:
             for kind, those in (("statements", stated), ("sentences", written if said != read else [])):
@@ -77,6 +76,19 @@ def _xquad(data: Path, chance: random.Random) -> Iterator[Pair]:
                     near = [other for other, title in enumerate(titles) if title == titles[at] and other != at]
                     wrong = tuple((texts[read][other],) for other in chance.sample(near, min(_OTHERS, len(near))))
                     yield Pair(kind, said, read, halves[titles[at]], text, (texts[read][at],), wrong)
+
+
+def statements(data: Path, language: Language) -> list[tuple[int, str, int]]:
+    """What readers' questions say once they are answered: number of the paragraph, text and half of each."""
+    titles = [str(row["title"]) for row in paragraphs(data, "en")]
+    halves = _halves(titles)
+    rows = _lines(data / f"xquad_{language}" / "queries.jsonl")
+    places = [int(row["gold_pids"][0].rsplit("-", 1)[1]) for row in rows]
+    return [(at, _statement(row, language), halves[titles[at]]) for at, row in zip(places, rows, strict=True)]
+
+
+def _halves(titles: list[str]) -> dict[str, int]:
+    return {title: at % 2 for at, title in enumerate(sorted(set(titles)))}
 
 
 def _statement(row: dict[str, Any], language: Language) -> str:
