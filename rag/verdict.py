@@ -14,6 +14,8 @@ Reason = Literal["no-passage", "number", "formula"]
 
 # What one of several passages must add to what they say together.
 _ADDS = 0.15
+# How far before all others a passage is the one that is meant, however little it says.
+_AHEAD = 0.1
 # What leads over, greets or speaks of the answer itself.
 _TALK = re.compile(
     r"^[\W_]*(?:好的|当然|您好|你好|希望|如果你?您?(?:还|有)|如有|不知道|我不知道|抱歉|很抱歉|对不起|谢谢|总结一?下?|总之|综上(?:所述)?"
@@ -89,8 +91,9 @@ def _about(scores: Scores | None, named: Sequence[int], evidence: Evidence) -> t
     limits, total = scores.thresholds, scores.total
     found = [at for at, limit in enumerate(limits) if total[at] >= limit.supports]
     if found:
-        best = sorted((at for at in found if total[at] >= limits[at].clear), key=lambda at: -total[at])
-        return found, best[:1]
+        best = max(found, key=lambda at: total[at])
+        second = max((total[at] for at in range(evidence.count) if at != best), default=0.0)
+        return found, [best] if total[best] >= limits[best].clear or total[best] - second >= _AHEAD else []
     for some in (named, sorted(range(evidence.count), key=lambda at: -total[at])[:2]):
         together = _together(scores, some)
         if len(together) > 1 and (score := scores.together(together)) >= max(limits[at].supports for at in together):
