@@ -101,8 +101,11 @@ class Evidence:
         self._piece_owner = np.repeat(np.arange(self.count), [len(some) for some in pieces])
         self._stretches, self._owner = _stretches([[self._vocabulary[t] for t in some] for some in terms])
 
-    def scores(self, sentence: str) -> Scores | None:
-        """How far each passage says what `sentence` says; None for a sentence without terms."""
+    def scores(self, sentence: str, *, code: bool = False) -> Scores | None:
+        """How far each passage says what `sentence` says; None for a sentence without terms.
+
+        code: whether it is a program, which is in the language of every passage.
+        """
         text = plain(compatible(sentence))
         found = tokens(text)
         terms = list(dict.fromkeys(found))
@@ -124,7 +127,7 @@ class Evidence:
         np.maximum.at(anywhere, self._owner, near.T)
         np.maximum.at(cosines, self._piece_owner, np.clip(self._pieces @ vectors[-1], 0, 1))
         exact = np.array([[term in some for some in self._present] for term in terms], dtype=np.float32)
-        own = np.array([language == language_of(sentence) for language in self.languages])
+        own = np.array([code or language == language_of(text) for language in self.languages])
         return Scores(anywhere.T, exact, weights, stretches, cosines, own)
 
     def _names(self, found: Sequence[str], terms: Sequence[str]) -> list[list[str]]:

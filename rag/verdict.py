@@ -51,7 +51,7 @@ class Verdict:
 def judge(sentence: str, cited: Sequence[int], evidence: Evidence, kind: Kind = "sentence") -> Verdict:
     """What the passages say to a sentence without its markers. cited: the passages that it names, from 1."""
     said = Facts((), ()) if kind == "code" else facts(sentence)
-    scores = None if kind == "formula" else evidence.scores(sentence)
+    scores = None if kind == "formula" else evidence.scores(sentence, code=kind == "code")
     if scores is None and not (said.values or said.formulas):
         return Verdict(claims=False)
     claims = not is_talk(sentence, kind)

@@ -162,6 +162,8 @@ def test_a_table_is_checked_row_by_row_and_its_markers_stand_below() -> None:
 def test_code_keeps_its_indexes_and_has_its_marker_below() -> None:
     code = "```python\ntransaction = reads[1] + writes[2]\ntransaction.commit()\n```"
     assert flagged(f"{code}\n\n[2]").text == f"{code}\n\n[2]"
+    alien = "```python\ndef area(radius):\n    return pi * radius\n```"
+    assert flagged(alien).text == alien
     assert flagged(f"`a[1]`：{MUTEX}。").text == f"`a[1]`：{MUTEX}。[1]"
 
 
