@@ -1,0 +1,1 @@
+"""What `benchmarks/citations.py` is made of."""
