@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
-from core.errors import ModelError
+from core.errors import ConfigError, ModelError, Overloaded
 from core.text import cjk_count, language_of
 from core.types import Turn
 from rag import prompts
+from rag.context import TURN, Cost, estimated_tokens
 from rag.follow_up import FollowUp, Need, follow_up
 from rag.generic_words import own_terms
 from rag.topic import Topic, both, topic_in
@@ -87,29 +88,45 @@ class TermRewriter:
 class ModelRewriter:
     """Has a LangChain chat model write the question anew; carries terms where that gives no question."""
 
-    def __init__(self, chat: BaseChatModel) -> None:
+    def __init__(self, chat: BaseChatModel, cost: Cost = estimated_tokens, room: int | None = None) -> None:
+        """cost: tokens of a text. room: of prompt and reply together; None: as much as the prompt needs."""
         self._chat = chat
         self._terms = TermRewriter()
+        self._cost = cost
+        self._room = room
 
     def rewrite(self, question: str, history: Sequence[Turn]) -> str:
-        """The model is asked only when the question depends on the conversation."""
+        """The model is asked only when the question depends on the conversation, and there is one."""
         carried = self._terms.rewrite(question, history)
-        if carried == question:
-            return question
-        language = language_of(question)
-        prompt = prompts.rewriting(question, history[-_TURNS:], language)
-        messages = [SystemMessage(prompts.REWRITE[language]), HumanMessage(prompt)]
+        messages = self._messages(question, history)
+        if messages is None:
+            return carried
         try:
             reply = self._chat.invoke(messages, temperature=0.0, max_new_tokens=_TOKENS)
-        except ModelError:
+        except (ModelError, Overloaded, ConfigError):
             return carried
         return checked(str(reply.text), question, history) or carried
+
+    def _messages(self, question: str, history: Sequence[Turn]) -> list[BaseMessage] | None:
+        """The last turns that fit, and the question; None where nothing is to be asked, or no turn fits."""
+        if len(question) > _LONGEST or follow_up(question) is None:
+            return None
+        language = language_of(question)
+        turns = history[-_TURNS:]
+        while any(turn.content.strip() for turn in turns):
+            prompt = prompts.rewriting(question, turns, language)
+            rules = prompts.REWRITE[language]
+            used = self._cost(rules) + self._cost(prompt) + 3 * TURN + _TOKENS
+            if self._room is None or used <= self._room:
+                return [SystemMessage(rules), HumanMessage(prompt)]
+            turns = turns[1:]
+        return None
 
 
 def checked(reply: str, question: str, history: Sequence[Turn]) -> str | None:
     """The question in a model's reply; None when it is none, or talks of what nobody has mentioned."""
-    line = _LABEL.sub("", reply.strip()).strip(' "“”「」')
-    if not line or "\n" in line or len(line) > _LONGEST:
+    line = _LABEL.sub("", reply.rpartition("</think>")[2].strip()).strip(' "“”「」')
+    if not line or "\n" in line or "<think>" in line or len(line) > _LONGEST:
         return None
     if not _ASKS.search(line):
         return None
