@@ -91,9 +91,7 @@ def ours(
 ) -> list[tuple[int, tuple[Times, float]]]:
     """Keben's times and the memory then, in MiB, by number of clients."""
     from generating.clients import ask_over_http, ask_the_model
-    from generating.questions import environment
     from generating.serving import memory_of_tree
-    from searching.serving import served
 
     runs: list[tuple[int, tuple[Times, float]]] = []
     if options.model_only:
@@ -107,6 +105,9 @@ def ours(
                 times = ask_the_model(chat, batch, options.tokens, clients)
                 runs.append((clients, (times, memory_of_tree(chat.state().pid or 0))))
         return runs
+    from generating.questions import environment
+    from searching.serving import served
+
     with served(environment(folder, llm), folder / "server.log") as server:
         ask_over_http(server.port, asked[:2], 4, 2)
         for clients in options.clients:

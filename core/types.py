@@ -214,10 +214,37 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What a language model was not given, for want of room in its context.
+
+    history: turns, the oldest. passages: those that rank lowest. cut: the one passage left was cut short.
+    """
+
+    history: int = 0
+    passages: int = 0
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """A sentence of the model that no passage supports: `[start, end)` of the answer, None where it was left out.
+
+    reason: no passage says it, or the numbers or formulas in `values` stand in none.
+    """
+
+    text: str
+    start: int | None
+    end: int | None
+    reason: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What `/ask` gives back. A refusal is a value: `refused` with a `reason`.
 
-    fallback: what the language model failed at, where the books' own sentences answer instead.
+    fallback: what the language model failed at, where the books' own sentences answer instead. unsupported: sentences
+    that no passage supports. trimmed: what the model's context had no room for.
 
     search_query: the question as it was searched for, where the conversation had to complete it; else None.
     closest: of a refusal, up to three passages that come nearest to the question, the most relevant first.
@@ -235,21 +262,11 @@ class Answer:
     closest: tuple[Passage, ...] = ()
     usage: Usage | None = None
     fallback: str | None = None
+    unsupported: tuple[Unsupported, ...] = ()
+    trimmed: Trimmed | None = None
 
 
 Mode = Literal["grounded", "tutor", "exam"]
-
-
-@dataclass(frozen=True, slots=True)
-class Trimmed:
-    """What a language model was not given, for want of room in its context.
-
-    history: turns, the oldest. passages: those that rank lowest. cut: the one passage left was cut short.
-    """
-
-    history: int = 0
-    passages: int = 0
-    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

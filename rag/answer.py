@@ -139,7 +139,15 @@ class Answerer:
             answer = self._answer(kb, generation, text, draft, reason, clock)
             closest = _closest(passages) if reason else ()
             yield Done(
-                replace(answer, search_query=rewritten, closest=closest, usage=draft.usage, fallback=draft.fallback)
+                replace(
+                    answer,
+                    search_query=rewritten,
+                    closest=closest,
+                    usage=draft.usage,
+                    fallback=draft.fallback,
+                    unsupported=() if reason else draft.unsupported,
+                    trimmed=draft.trimmed,
+                )
             )
 
     def _passages(self, generation: Generation, query: str, question: Question) -> list[Passage]:
@@ -192,6 +200,8 @@ def _task(generation: Generation, query: str, passages: Sequence[Passage], quest
         question.options,
         question.mode,
         question.client,
+        generation.course,
+        generation.lexical.glossary,
     )
 
 

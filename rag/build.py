@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.settings import Settings
+from langchain_core.language_models import BaseChatModel
+
+from core.settings import LlmSettings, Settings
 from rag.answer import Answerer
 from rag.conversation import ModelRewriter, Rewriter, TermRewriter
+from rag.model_writer import Limits, ModelWriter
 from rag.retrieve import KebenRetriever, Reranker, Retriever
-from rag.writers import ExtractiveWriter, ModelWriter, WithFallback, Writer
-from vector_db.embedder import Embedder, open_embedder
+from rag.writers import ExtractiveWriter, WithFallback, Writer
+from vector_db.embedder import Embedder, bundled_embedder, open_embedder
 from vector_db.library import open_knowledge_base
 from vector_db.reader import LiveKnowledgeBase
 from vector_db.tokenizer import warm_up
@@ -34,6 +37,9 @@ def build_reranker(settings: Settings) -> Reranker | None:
     return CrossEncoderReranker(settings.retrieval.reranker)
 
 
+_CONTEXT_ELSEWHERE = 8192  # what every chat model that is served today reads
+
+
 @dataclass(frozen=True, slots=True)
 class Writing:
     """Who writes answers and completes follow-up questions.
@@ -50,16 +56,31 @@ class Writing:
 
 def build_writing(settings: Settings) -> Writing:
     """The extractive writer, or the language model that the settings name, loaded."""
-    folder = settings.llm.model
-    if folder is None:
-        return Writing(ExtractiveWriter(), TermRewriter())
-    from rag.llm import InternLM2Chat
+    llm = settings.llm
+    if llm.urls:
+        from rag.remote import RemoteChat
 
-    chat = InternLM2Chat(folder=folder, settings=settings.llm)
-    writer: Writer = ModelWriter(chat, folder.name, chat.check)
-    if settings.llm.fallback:
-        writer = WithFallback(writer, ExtractiveWriter())
-    return Writing(writer, ModelRewriter(chat), chat.faults, chat.close)
+        remote = RemoteChat(settings=llm)
+        limits = Limits(llm.context_tokens or _CONTEXT_ELSEWHERE, llm.max_new_tokens)
+        writer = _model_writer(remote, remote.name_there, limits, llm)
+        return Writing(writer, ModelRewriter(remote, remote.get_num_tokens, limits.context), remote.faults)
+    if llm.model:
+        from rag.llm import InternLM2Chat
+
+        chat = InternLM2Chat(folder=llm.model, settings=llm)
+        limits = Limits(chat.limit, llm.max_new_tokens)
+        writer = _model_writer(chat, llm.model.name, limits, llm, chat.check)
+        rewriter = ModelRewriter(chat, chat.get_num_tokens, limits.context)
+        return Writing(writer, rewriter, chat.faults, chat.close)
+    return Writing(ExtractiveWriter(), TermRewriter())
+
+
+def _model_writer(
+    chat: BaseChatModel, name: str, limits: Limits, llm: LlmSettings, check: Callable[[], None] = lambda: None
+) -> Writer:
+    embed = bundled_embedder().encode
+    writer = ModelWriter(chat, name, embed, limits, unsupported=llm.unsupported, check=check)
+    return WithFallback(writer, ExtractiveWriter()) if llm.fallback else writer
 
 
 def build_answerer(settings: Settings, embedder: Embedder | None, writing: Writing | None = None) -> Answerer:

@@ -97,7 +97,7 @@ class InternLM2Chat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _whole([chunk.message for chunk in self._stream(messages, stop, run_manager, **kwargs)])
+        return whole_result([chunk.message for chunk in self._stream(messages, stop, run_manager, **kwargs)])
 
     async def _agenerate(
         self,
@@ -106,7 +106,7 @@ class InternLM2Chat(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _whole([chunk.message async for chunk in self._astream(messages, stop, run_manager, **kwargs)])
+        return whole_result([chunk.message async for chunk in self._astream(messages, stop, run_manager, **kwargs)])
 
     def _stream(
         self,
@@ -241,9 +241,12 @@ def _chunk(piece: str) -> ChatGenerationChunk:
     return ChatGenerationChunk(message=AIMessageChunk(content=piece))
 
 
-def _whole(chunks: Sequence[BaseMessage]) -> ChatResult:
+def whole_result(chunks: Sequence[BaseMessage]) -> ChatResult:
+    """One message out of the streamed ones."""
     text = "".join(str(chunk.text) for chunk in chunks)
-    last = chunks[-1]
-    assert isinstance(last, AIMessageChunk)
-    message = AIMessage(content=text, usage_metadata=last.usage_metadata, response_metadata=last.response_metadata)
+    usage = next(
+        (one.usage_metadata for one in reversed(chunks) if isinstance(one, AIMessageChunk) and one.usage_metadata), None
+    )
+    metadata = {name: value for one in chunks for name, value in one.response_metadata.items()}
+    message = AIMessage(content=text, usage_metadata=usage, response_metadata=metadata)
     return ChatResult(generations=[ChatGeneration(message=message)])

@@ -1,5 +1,6 @@
 """All words that Keben itself says, and all that it says to a language model."""
 
+import re
 from collections.abc import Sequence
 
 from core.text import compatible
@@ -29,6 +30,7 @@ CLOSEST: dict[Language, str] = {"zh": "你可以看看：", "en": "You may look 
 
 # What a model says when the passages do not hold the answer.
 UNKNOWN: dict[Language, str] = {"zh": "不知道", "en": "I don't know"}
+_ONLY_UNKNOWN = re.compile(r"[\W_]*(?:我?不知道|I (?:don['’]t|do not) know)[\W\d_]*", re.IGNORECASE)
 # Stands for the answer to a question of the conversation that got none: some templates want turns to alternate.
 UNANSWERED: dict[Language, str] = {"zh": "（没有回答）", "en": "(no answer)"}
 
@@ -174,12 +176,6 @@ def asking(mode: Mode, question: str, blocks: Sequence[str], language: Language)
     return _QUESTION[language].format(passages="\n\n".join(blocks), question=asked) + _REMINDER[mode][language]
 
 
-def grounded(question: str, passages: Sequence[Passage], language: Language) -> str:
-    """The user's turn of the default mode."""
-    blocks = [passage_block(number, passage, language) for number, passage in enumerate(passages, 1)]
-    return asking("grounded", question, blocks, language)
-
-
 def rewriting(question: str, history: Sequence[Turn], language: Language) -> str:
     """The user's turn that asks for a question which can be understood alone."""
     speakers = _SPEAKERS[language]
@@ -206,4 +202,8 @@ def _role(language: Language, subjects: Sequence[str], title: str) -> str:
 
 
 # Without a course.
-SYSTEM: dict[Language, str] = {"zh": system("grounded", "zh"), "en": system("grounded", "en")}
+
+
+def says_nothing(answer: str) -> bool:
+    """Whether a model has only said, as it was told to, that the passages do not hold the answer."""
+    return bool(_ONLY_UNKNOWN.fullmatch(answer))

@@ -1,32 +1,22 @@
 """The seam behind which an answer is written: from sentences of the books, or by a language model."""
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
-
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from core.errors import ModelError, Overloaded
-from core.text import language_of, plain
-from core.types import Citation, GenerationOptions, Mode, Passage, Turn, Usage
-from rag import prompts
-from rag.draft import answer_text, cite, segments_of
+from core.types import Citation, Course, GenerationOptions, Mode, Passage, Trimmed, Turn, Unsupported, Usage
+from rag.draft import answer_text, segments_of
 from rag.extractive import select_units
-from rag.retrieve import coverage
-from rag.units import units_of
-from vector_db.tokenizer import tokens
-
-_MARKER = re.compile(r"\[(\d{1,2})\]")
+from vector_db.glossary import Glossary
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """One question to write an answer to, such that it can be understood without `history`.
 
-    weights: importance of the question's terms.
+    weights: importance of the question's terms. client: who asks. course, glossary: of the knowledge base.
     """
 
     question: str
@@ -36,13 +26,16 @@ class Task:
     options: GenerationOptions
     mode: Mode = "grounded"
     client: str = ""
+    course: Course = field(default_factory=Course)
+    glossary: Glossary | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A written answer. Empty text: no passage answers the question.
 
-    model: who wrote it, where that is not the writer that was asked; fallback: why.
+    model: who wrote it, where that is not the writer that was asked; fallback: why. unsupported: sentences that no
+    passage supports. trimmed: what the model's context had no room for.
     """
 
     text: str
@@ -50,6 +43,8 @@ class Draft:
     model: str | None = None
     fallback: str | None = None
     usage: Usage | None = None
+    unsupported: tuple[Unsupported, ...] = ()
+    trimmed: Trimmed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,35 +83,6 @@ class ExtractiveWriter:
         yield Draft(answer_text(segments), tuple(segment.citation for segment in segments))
 
 
-class ModelWriter:
-    """Has a LangChain chat model write from the numbered passages."""
-
-    def __init__(self, chat: BaseChatModel, name: str, check: Callable[[], None] = lambda: None) -> None:
-        self._chat, self._check = chat, check
-        self.model = name
-
-    def check(self) -> None:
-        """Raises what the model raises when it is full."""
-        self._check()
-
-    async def stream(self, task: Task) -> AsyncIterator[str | Abandoned | Draft]:
-        """Tokens as the model gives them; markers to passages that do not exist are dropped at the end."""
-        pieces: list[str] = []
-        usage: Usage | None = None
-        options = _bound(task.options) | ({"client": task.client} if task.client else {})
-        async for chunk in self._chat.astream(messages_of(task), **options):
-            if chunk.usage_metadata:
-                usage = Usage(chunk.usage_metadata["input_tokens"], chunk.usage_metadata["output_tokens"])
-            piece = str(chunk.text)
-            if piece:
-                pieces.append(piece)
-                yield piece
-        text = _valid_markers("".join(pieces).strip(), len(task.passages))
-        numbers = sorted({int(number) for number in _MARKER.findall(text)})
-        quotes = tuple(_best_quote(number, text, task.passages[number - 1]) for number in numbers)
-        yield Draft(text, quotes, usage=usage)
-
-
 class WithFallback:
     """Has `second` write where the model of `first` fails, and says so."""
 
@@ -138,35 +104,3 @@ class WithFallback:
         yield Abandoned(fault)
         async for piece in self._second.stream(task):
             yield replace(piece, model=self._second.model, fallback=fault) if isinstance(piece, Draft) else piece
-
-
-def messages_of(task: Task) -> list[BaseMessage]:
-    """What the model is sent."""
-    language = language_of(task.question)
-    history: list[BaseMessage] = [
-        (HumanMessage if turn.role == "user" else AIMessage)(prompts.without_turn_markers(turn.content))
-        for turn in task.history
-    ]
-    prompt = prompts.grounded(task.question, task.passages, language)
-    return [SystemMessage(prompts.SYSTEM[language]), *history, HumanMessage(prompt)]
-
-
-def _bound(options: GenerationOptions) -> dict[str, Any]:
-    names = ("max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "seed")
-    values = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    return {**values, "stop": list(options.stop)} if options.stop else values
-
-
-def _valid_markers(text: str, count: int) -> str:
-    return _MARKER.sub(lambda match: match.group() if 1 <= int(match.group(1)) <= count else "", text)
-
-
-def _best_quote(number: int, text: str, passage: Passage) -> Citation:
-    """The unit of the cited passage that shares most with the sentences that cite it."""
-    # A marker belongs to the sentence before it, whether it stands before or after the full stop.
-    parts = re.split(r"(?<=[。！？.!?\]])(?!\s*\[\d)", text)
-    citing = {term for part in parts if f"[{number}]" in part for term in tokens(_MARKER.sub("", part))}
-    weights = dict.fromkeys(citing, 1.0)
-    units = units_of(passage, number - 1)
-    best = max(units, key=lambda unit: (coverage(weights, tokens(plain(unit.text(passage)))), -unit.order))
-    return cite(number, passage, best.start, best.end)

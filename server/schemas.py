@@ -1,6 +1,7 @@
 """Request and response bodies: the wire form, apart from the domain's own types."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -151,6 +152,26 @@ class UsageBody(_Body):
     output_tokens: int
 
 
+class UnsupportedBody(_Body):
+    """A sentence of the model that no passage supports: `[start, end)` of the answer, null where it was left out."""
+
+    text: str
+    start: int | None
+    end: int | None
+    reason: Literal["no-passage", "number", "formula", "dropped"] = Field(
+        description="no-passage: no passage says it; number, formula: `values` stand in none; dropped: left out."
+    )
+    values: list[str]
+
+
+class TrimmedBody(_Body):
+    """What the model's context had no room for."""
+
+    history: int = Field(description="Messages of the conversation that were left out, the oldest.")
+    passages: int = Field(description="Passages that were left out, those that rank lowest.")
+    cut: bool = Field(description="Whether the one passage left was cut short.")
+
+
 class AnswerBody(_Body):
     """An answer, or a refusal: then `answer` says so, `citations` is empty, and `reason` and `closest` say more."""
 
@@ -168,6 +189,14 @@ class AnswerBody(_Body):
         description="What the language model failed at, where sentences of the books answer instead; else null.",
         examples=[None],
     )
+    unsupported: list[UnsupportedBody] = Field(
+        description="Sentences of a language model that no passage supports; see the setting llm.unsupported.",
+        examples=[[]],
+    )
+    trimmed: TrimmedBody | None = Field(
+        description="What was left out because the model's context had no room for it; null if nothing.",
+        examples=[None],
+    )
     closest: list[PassageBody] = Field(
         description="Of a refusal, up to three passages that come nearest to the question; else empty.", examples=[[]]
     )
@@ -175,12 +204,15 @@ class AnswerBody(_Body):
     @classmethod
     def of(cls, answer: Answer) -> "AnswerBody":
         """The wire form of an answer."""
-        fields = {name: getattr(answer, name) for name in cls.model_fields.keys() - {"citations", "closest", "usage"}}
-        return cls(
-            **fields,
-            usage=UsageBody.model_validate(answer.usage, from_attributes=True) if answer.usage else None,
-            citations=[CitationBody.of(citation) for citation in answer.citations],
-            closest=[PassageBody.of(passage) for passage in answer.closest],
+        return cls.model_validate(
+            {
+                **{name: getattr(answer, name) for name in cls.model_fields},
+                "citations": [CitationBody.of(citation) for citation in answer.citations],
+                "closest": [PassageBody.of(passage) for passage in answer.closest],
+                "usage": answer.usage and asdict(answer.usage),
+                "unsupported": [asdict(one) for one in answer.unsupported],
+                "trimmed": answer.trimmed and asdict(answer.trimmed),
+            }
         )
 
 

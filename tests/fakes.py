@@ -41,6 +41,10 @@ class ScriptedChat(BaseChatModel):
         """Messages and options of each call, in order; `stop` is among the options."""
         return self._calls
 
+    def get_num_tokens(self, text: str) -> int:
+        """A token a character."""
+        return len(text)
+
     @property
     def _llm_type(self) -> str:
         return "scripted"

@@ -15,7 +15,8 @@ from ingest.rebuild import rebuild
 from rag.answer import Question
 from rag.build import Writing, build_answerer, build_embedder
 from rag.conversation import TermRewriter
-from rag.writers import Draft, Task, messages_of
+from rag.messages import Asked, messages
+from rag.writers import Draft, Task
 from vector_db.library import open_knowledge_base
 
 _BOOKS = PROJECT / "knowledge"
@@ -64,6 +65,7 @@ class _Recorder:
 
     async def stream(self, task: Task) -> AsyncIterator[Draft]:
         """An answer without words."""
-        messages = messages_of(task)
-        self.conversations.append([{"role": _ROLES[one.type], "content": str(one.text)} for one in messages])
+        asked = Asked(task.question, task.passages, task.history, task.mode, task.course)
+        sent, _ = messages(asked, len, 10**9)
+        self.conversations.append([{"role": _ROLES[one.type], "content": str(one.text)} for one in sent])
         yield Draft("", ())

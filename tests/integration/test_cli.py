@@ -76,7 +76,8 @@ def test_ask_prints_json(keben: Keben, library_settings: Settings) -> None:
     assert "循环等待条件" in done.out and "\\u" not in done.out
     answer = done.json()
     assert set(answer) == {
-        "answer", "citations", "refused", "reason", "model", "kb", "generation", "timings_ms", "search_query", "closest"
+        "answer", "citations", "refused", "reason", "model", "kb", "generation", "timings_ms", "search_query",
+        "closest", "usage", "fallback", "unsupported", "trimmed",
     }  # fmt: skip
     assert answer["citations"][0]["heading_path"] == ["死锁", "死锁的必要条件"]
     assert answer["refused"] is False

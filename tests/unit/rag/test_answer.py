@@ -13,8 +13,10 @@ from rag import prompts
 from rag.answer import Answerer, Done, Piece, Question, Retrieved
 from rag.build import build_embedder, build_retriever
 from rag.conversation import TermRewriter
+from rag.model_writer import Limits, ModelWriter
 from rag.retrieve import Retriever
-from rag.writers import ExtractiveWriter, ModelWriter, Writer
+from rag.writers import ExtractiveWriter, Writer
+from vector_db.embedder import bundled_embedder
 from vector_db.library import open_knowledge_base
 from vector_db.reader import LiveKnowledgeBase
 
@@ -164,7 +166,8 @@ def test_the_writer_gets_the_whole_conversation(kb: LiveKnowledgeBase, retriever
 
 def test_a_language_models_markers_become_true_citations(kb: LiveKnowledgeBase, retriever: Retriever) -> None:
     chat = ScriptedChat(reply="死锁是指进程互相等待对方的资源。[1] 水是湿的。[42]")
-    answer = written_by(ModelWriter(chat, "fake"), retriever).ask(kb, Question("什么是死锁？"))
+    writer = ModelWriter(chat, "fake", bundled_embedder().encode, Limits(8000, 500))
+    answer = written_by(writer, retriever).ask(kb, Question("什么是死锁？"))
     assert answer.answer == "死锁是指进程互相等待对方的资源。[1] 水是湿的。"
     (citation,) = answer.citations
     assert citation.quote.startswith("死锁是指两个或两个以上的进程互相等待")

@@ -28,6 +28,8 @@ ANSWER = {
     "closest",
     "usage",
     "fallback",
+    "unsupported",
+    "trimmed",
 }
 CITATION = {"id", "book", "source", "heading_path", "page", "page_label", "quote", "start", "end", "score"}
 PASSAGE = {"book", "source", "heading_path", "page", "page_label", "text", "score", "relevance", "start", "end"}
