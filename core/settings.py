@@ -8,6 +8,7 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
@@ -211,6 +212,10 @@ class LlmSettings(_Group):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
+        for url in self.urls:
+            parts = urlsplit(url)
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise ValueError(f"urls: {url!r} is no address such as http://gpu1:8000/v1")
         if self.model and self.urls:
             raise ValueError(f"model {str(self.model)!r} and urls {list(self.urls)} are both set: name one")
         return self

@@ -63,7 +63,8 @@ def build_writing(settings: Settings) -> Writing:
         remote = RemoteChat(settings=llm)
         limits = Limits(llm.context_tokens or _CONTEXT_ELSEWHERE, llm.max_new_tokens)
         writer = _model_writer(remote, remote.name_there, limits, llm)
-        return Writing(writer, ModelRewriter(remote, remote.get_num_tokens, limits.context), remote.faults)
+        rewriter = ModelRewriter(remote, remote.get_num_tokens, limits.context)
+        return Writing(writer, rewriter, remote.faults, remote.close)
     if llm.model:
         from rag.llm import InternLM2Chat
 
