@@ -60,7 +60,12 @@ def measure(options: argparse.Namespace, folder: Path, asked: list[str], convers
     """Run every way and print the table."""
     from rag.engine.loading import best_device, best_dtype
 
-    llm = LlmSettings(max_running=max(options.clients), max_new_tokens=options.tokens, timeout_seconds=3600)
+    llm = LlmSettings(
+        max_running=max(options.clients),
+        max_new_tokens=options.tokens,
+        timeout_seconds=3600,
+        compile=options.compile,
+    )
     device = best_device(llm)
     dtype = best_dtype(llm, device)
     model = folder / "model"
@@ -132,6 +137,7 @@ def _options() -> argparse.Namespace:
         "--one-at-a-time", type=int, default=4, metavar="N", help="answers for (b) and for a single client (4)"
     )
     parser.add_argument("--without-a", action="store_true", help="leave (a) out")
+    parser.add_argument("--compile", action="store_true", help="Keben with KEBEN_LLM__COMPILE")
     parser.add_argument("--model-only", action="store_true", help="the chat model without a server")
     parser.add_argument("--prompts", type=Path, metavar="FILE")
     parser.add_argument("--write-prompts", type=Path, metavar="FILE")

@@ -13,7 +13,7 @@ import typer
 from cli.calibrate import app as calibrate_app
 from cli.evaluate import app as evaluate_app
 from cli.finetune import app as finetune_app
-from cli.options import Books, Json, Kb, Subjects, print_json
+from cli.options import AnswerMode, Books, Json, Kb, Subjects, print_json
 from cli.rebuild import app as rebuild_app
 from core.errors import KebenError
 
@@ -45,6 +45,9 @@ def ask(
         list[str] | None,
         typer.Option("--after", metavar="QUESTION", help="A question asked before this one; may be given again."),
     ] = None,
+    mode: Annotated[
+        AnswerMode, typer.Option("--mode", help="How a language model answers: with hints alone, or letter first.")
+    ] = AnswerMode.grounded,
     books: Books = None,
     subjects: Subjects = None,
     kb: Kb = None,
@@ -61,7 +64,9 @@ def ask(
 
     settings = _settings()
     scope = Scope(tuple(books or ()), tuple(subjects or ()))
-    asked = Question(question, top_k, tuple(Turn("user", before) for before in after or ()), scope=scope)
+    asked = Question(
+        question, top_k, tuple(Turn("user", before) for before in after or ()), scope=scope, mode=mode.value
+    )
     with closing(open_knowledge_base(settings, kb or settings.kb)) as base, closing(build_writing(settings)) as writing:
         answer = build_answerer(settings, build_embedder(settings, [base]), writing).ask(base, asked)
     if as_json:

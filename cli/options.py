@@ -1,6 +1,7 @@
 """Options that several commands share, and how they print for programs."""
 
 import json
+from enum import Enum
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,14 @@ Subjects = Annotated[
     typer.Option("--subject", metavar="NAME", help="Search the books of this subject alone; may be given again."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
+
+
+class AnswerMode(str, Enum):
+    """As `core.types.Mode`."""
+
+    grounded = "grounded"
+    tutor = "tutor"
+    exam = "exam"
 
 
 def print_json(value: Any) -> None:

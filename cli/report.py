@@ -63,6 +63,12 @@ def print_answer(answer: Answer) -> None:
     _OUT.print(Text(answer.answer))
     if answer.reason:
         _OUT.print(Text(answer.reason))
+    if answer.unsupported:
+        _OUT.print(Text(f"\n{prompts.UNSUPPORTED[language_of(answer.answer)]}"))
+    for one in answer.unsupported:
+        _OUT.print(Text(f"- {one.text}" + (f" ({', '.join(one.values)})" if one.values else "")))
+    if answer.fallback:
+        _OUT.print(Text(f"\n{answer.fallback}"))
     for citation in answer.citations:
         _OUT.print(Text(f"\n[{citation.id}] {_place(citation.book, citation.source, citation)}"))
     if answer.closest:

@@ -25,6 +25,8 @@ NO_SENTENCE: dict[Language, str] = {
 }
 # Before a follow-up question as it was searched for.
 UNDERSTOOD: dict[Language, str] = {"zh": "理解为：", "en": "Understood as: "}
+# Before the sentences of a model that no passage supports.
+UNSUPPORTED: dict[Language, str] = {"zh": "下列内容在所给段落中没有依据：", "en": "No passage supports this:"}
 # Before the passages nearest to a question that was refused.
 CLOSEST: dict[Language, str] = {"zh": "你可以看看：", "en": "You may look at:"}
 

@@ -28,7 +28,7 @@ def environment(folder: Path, llm: LlmSettings) -> dict[str, str]:
     """Settings of the served knowledge base in `folder`, which refuses nothing, with the model beside it."""
     model = {
         f"KEBEN_LLM__{name.upper()}": str(getattr(llm, name))
-        for name in ("max_running", "max_new_tokens", "timeout_seconds")
+        for name in ("max_running", "max_new_tokens", "timeout_seconds", "compile")
     }
     return keben_environment(
         folder, _BOOKS, KEBEN_LLM__MODEL=str(folder / "model"), KEBEN_RETRIEVAL__MIN_RELEVANCE="0", **model

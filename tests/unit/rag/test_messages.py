@@ -1,5 +1,6 @@
 """What a language model is sent, and what is left out when its context is short."""
 
+from collections.abc import Sequence
 from typing import get_args
 
 import pytest
@@ -9,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from made_books import passage_of
 
 from core.errors import ConfigError
-from core.types import Course, Mode, Passage, Trimmed, Turn
+from core.types import Course, Language, Mode, Passage, Trimmed, Turn
 from rag import prompts
 from rag.context import TURN, estimated_tokens
 from rag.messages import Asked, Round, messages, rounds_of
@@ -27,6 +28,11 @@ HISTORY = (
     Turn("user", "什么是线程？"),
     Turn("assistant", "线程是调度的单位。[2]"),
 )
+
+
+def grounded(question: str, passages: Sequence[Passage], language: Language) -> str:
+    blocks = [prompts.passage_block(number, passage, language) for number, passage in enumerate(passages, 1)]
+    return prompts.asking("grounded", question, blocks, language)
 
 
 def size(said: list[BaseMessage]) -> int:
@@ -49,7 +55,7 @@ def test_rules_then_conversation_then_passages_with_the_question() -> None:
     ]  # fmt: skip
     assert said[0].content == prompts.system("grounded", "zh", prompts.subjects_of(PASSAGES))
     assert [message.content for message in said[1:5]] == [turn.content for turn in HISTORY]
-    assert said[5].content == prompts.grounded(QUESTION, PASSAGES, "zh")
+    assert said[5].content == grounded(QUESTION, PASSAGES, "zh")
     assert trimmed == Trimmed()
 
 
@@ -79,7 +85,7 @@ def test_history_goes_first_then_passages(passages: int, rounds: int, trimmed: T
     assert [message.content for message in said[1:-1]] == [
         turn.content for turn in HISTORY[len(HISTORY) - 2 * rounds :]
     ]
-    assert said[-1].content == prompts.grounded(QUESTION, PASSAGES[:passages], "zh")
+    assert said[-1].content == grounded(QUESTION, PASSAGES[:passages], "zh")
 
 
 def test_the_last_passage_is_cut_at_the_end_of_a_sentence() -> None:

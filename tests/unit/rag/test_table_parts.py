@@ -9,7 +9,7 @@ from ingest.readers.markdown import parse_markdown
 from ingest.readers.text_builder import TextBuilder
 from rag.draft import segments_of
 from rag.extractive import select_units
-from rag.prompts import grounded
+from rag.prompts import passage_block
 from rag.units import units_of
 from vector_db.lexical import index_terms
 
@@ -50,7 +50,7 @@ def test_a_part_is_found_by_its_header_and_chosen_for_it() -> None:
 
 def test_a_model_is_given_the_header() -> None:
     last = parts()[-1]
-    assert f"{CAPTION}\n\n{HEADER}\n{last.chunk.text}" in grounded("访问时间？", [last], "zh")
+    assert f"{CAPTION}\n\n{HEADER}\n{last.chunk.text}" in passage_block(1, last, "zh")
 
 
 def test_a_part_of_an_html_table_is_closed() -> None:
@@ -81,5 +81,5 @@ def test_radicals_are_quoted_as_printed_and_given_to_a_model_as_characters() -> 
     (passage,) = passages_of(builder.build())
     (segment,) = segments_of(units_of(passage, 0), [passage])
     assert segment.citation.quote == "⽤⼾态的程序不能执⾏特权指令，⼈⺠法院。"
-    assert "用户态的程序不能执行特权指令，人民法院。" in grounded("什么是用户态？", [passage], "zh")
+    assert "用户态的程序不能执行特权指令，人民法院。" in passage_block(1, passage, "zh")
     assert index_terms("", passage.chunk.reading) == index_terms("", "用户态的程序不能执行特权指令，人民法院。")
