@@ -1,7 +1,7 @@
 """Options that several commands share, and how they print for programs."""
 
 import json
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +18,7 @@ Subjects = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 
 
-class AnswerMode(str, Enum):
+class AnswerMode(StrEnum):
     """As `core.types.Mode`."""
 
     grounded = "grounded"
