@@ -106,6 +106,10 @@ class Runner:
                 break
         return outputs
 
+    def stop(self) -> None:
+        """End the thread of the model; what is being written is lost."""
+        self._manager.stop(block=True, hard_stop=True)
+
     @property
     def alive(self) -> bool:
         """Whether the thread of the model still runs."""
