@@ -46,6 +46,11 @@ router = APIRouter()
     response_model=AnswerBody,
     responses={
         200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        429: {
+            "description": "The language model is busy; see Retry-After",
+            "model": Problem,
+            "content": _PROBLEM_CONTENT,
+        },
         **_PROBLEMS,
     },
     summary="Answer a question from the textbooks",
