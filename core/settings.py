@@ -188,7 +188,7 @@ class LlmSettings(_Group):
     cache_tokens: int | None = Field(
         None,
         ge=512,
-        description="Tokens of prompts and answers kept in memory for the running answers together; unset: 2,048 for "
+        description="Tokens of prompts and answers kept in memory for the running answers together; unset: 3,072 for "
         "each of max_running, 8,192 at least, within half of the free memory.",
     )
     context_tokens: int | None = Field(

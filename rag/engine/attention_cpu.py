@@ -16,15 +16,16 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers.generation.continuous_batching.cache import PagedAttentionCache
 
 # As scaled_dot_product_attention, which does not give the logarithms of the sums.
+_LONG = 128  # keys from which on a stretch is looked at where it lies; shorter ones are copied together
 _FLASH: Any = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """New tokens of a prompt. rows: theirs in the packed sequence. run, rest: where the keys before them lie."""
+    """New tokens of a prompt. rows: theirs in the packed sequence. runs, rest: where the keys before them lie."""
 
     rows: slice
-    run: slice
+    runs: list[slice]
     rest: Tensor | None
 
 
@@ -33,14 +34,15 @@ class _Step:
     """What all layers of a step have in common.
 
     write: where the new keys go, (tokens,). chunks: prompts. rows: tokens whose request goes on by that one alone, and
-    runs: the longest stretch of keys of each. with_rest: places in `rows` of those that have other keys too, which lie
-    at rest, (requests, keys), as far as mask, (requests, 1, 1, keys), is 0.
+    runs: the long stretches of keys of each, such as a beginning that it shares and what follows. with_rest: places in
+    `rows` of those that have other keys too, which lie at rest, (requests, keys), as far as mask is 0, (requests, 1, 1,
+    keys).
     """
 
     write: Tensor
     chunks: list[_Chunk]
     rows: list[int]
-    runs: list[slice]
+    runs: list[list[slice]]
     with_rest: list[int]
     rest: Tensor
     mask: Tensor
@@ -100,19 +102,19 @@ def _plan(allocator: Any, kwargs: dict[str, Any], dtype: torch.dtype) -> _Step:
     ends_k = kwargs["cu_seq_lens_k"][allocator.layer_type].tolist()
     chunks: list[_Chunk] = []
     rows: list[int] = []
-    runs: list[slice] = []
+    runs: list[list[slice]] = []
     rests: dict[int, Tensor] = {}
     for (start, end), (first, last) in zip(pairwise(ends_q), pairwise(ends_k), strict=True):
         goes_on = end - start == 1 and last - first > 1
         past = read[first : last if goes_on else last - (end - start)]
-        run, rest = _split(past, page)
+        found, rest = _split(past, page)
         if goes_on:
             if rest is not None:
                 rests[len(rows)] = rest
             rows.append(start)
-            runs.append(run)
+            runs.append(found)
         elif end > start:
-            chunks.append(_Chunk(slice(start, end), run, rest))
+            chunks.append(_Chunk(slice(start, end), found, rest))
     index = pad_sequence(list(rests.values()), batch_first=True) if rests else read[:0]
     lengths = torch.tensor([len(rest) for rest in rests.values()])
     mask = torch.zeros(index.shape, dtype=dtype)
@@ -122,22 +124,18 @@ def _plan(allocator: Any, kwargs: dict[str, Any], dtype: torch.dtype) -> _Step:
     return _Step(write, chunks, rows, runs, list(rests), index, mask[:, None, None] if rests else mask)
 
 
-def _split(places: Tensor, page: int) -> tuple[slice, Tensor | None]:
-    """The longest stretch of `places` that lies in one piece, and the others. places: (keys,)."""
+def _split(places: Tensor, page: int) -> tuple[list[slice], Tensor | None]:
+    """The stretches of `places`, (keys,), that lie in one piece, the longest and other long ones; and the rest."""
     if not places.numel():
-        return slice(0, 0), None
+        return [], None
     starts = places[::page].tolist()
-    first = longest = length = 0
-    for number in range(1, len(starts) + 1):
-        if number == len(starts) or starts[number] != starts[number - 1] + page:
-            if number - first > length:
-                longest, length = first, number - first
-            first = number
-    left, right = longest * page, min((longest + length) * page, places.numel())
-    run = slice(starts[longest], starts[longest] + right - left)
-    if right - left == places.numel():
-        return run, None
-    return run, torch.cat([places[:left], places[right:]])
+    cuts = [number for number in range(1, len(starts)) if starts[number] != starts[number - 1] + page]
+    pieces = [(first * page, min(last * page, places.numel())) for first, last in pairwise([0, *cuts, len(starts)])]
+    pieces.sort(key=lambda piece: piece[0] - piece[1])
+    long = [piece for number, piece in enumerate(pieces) if number == 0 or piece[1] - piece[0] >= _LONG]
+    rest = [places[left:right] for left, right in pieces[len(long) :]]
+    runs = [slice(starts[left // page], starts[left // page] + right - left) for left, right in long]
+    return runs, torch.cat(rest) if rest else None
 
 
 def _storage(allocator: Any, place: int) -> tuple[Tensor, Tensor]:
@@ -154,14 +152,27 @@ def _go_on(step: _Step, query: Tensor, keys: Tensor, values: Tensor, scaling: fl
     requests, heads, size = query.shape
     # Heads that share keys are further queries at the same keys.
     grouped = query.reshape(requests, keys.shape[1], -1, size)
-    runs = [_part(grouped[i : i + 1], keys[run], values[run], scaling) for i, run in enumerate(step.runs)]
-    outs = torch.cat([out for out, _ in runs])
+    parts: list[tuple[Tensor, Tensor]] = []
+    for level in range(max(map(len, step.runs))):
+        there = [(row, runs[level]) for row, runs in enumerate(step.runs) if len(runs) > level]
+        found = [_part(grouped[row : row + 1], keys[run], values[run], scaling) for row, run in there]
+        outs, sums = (torch.cat(some) for some in zip(*found, strict=True))
+        parts.append(_spread([row for row, _ in there], outs, sums, requests))
     if step.with_rest:
-        sums = torch.cat([sums for _, sums in runs])
-        there, gathered = step.with_rest, (each[step.rest].transpose(1, 2) for each in (keys, values))
-        rest = _FLASH(grouped[there], *gathered, 0.0, False, attn_mask=step.mask, scale=scaling)
-        outs[there] = _merged([(outs[there], sums[there]), rest])
-    return outs.reshape(requests, heads, size)
+        gathered = (each[step.rest].transpose(1, 2) for each in (keys, values))
+        rest = _FLASH(grouped[step.with_rest], *gathered, 0.0, False, attn_mask=step.mask, scale=scaling)
+        parts.append(_spread(step.with_rest, rest[0], rest[1], requests))
+    return (parts[0][0] if len(parts) == 1 else _merged(parts)).reshape(requests, heads, size)
+
+
+def _spread(having: list[int], outs: Tensor, sums: Tensor, requests: int) -> tuple[Tensor, Tensor]:
+    """A part that some requests have, for all of them: it counts nothing for the others."""
+    if len(having) == requests:
+        return outs, sums
+    all_outs = outs.new_zeros(requests, *outs.shape[1:])
+    all_sums = sums.new_full((requests, *sums.shape[1:]), -torch.inf)
+    all_outs[having], all_sums[having] = outs, sums
+    return all_outs, all_sums
 
 
 def _take_in(
@@ -171,10 +182,9 @@ def _take_in(
     heads, tokens, size = query.shape
     grouped = query.reshape(1, key.shape[0], -1, size)
     parts: list[tuple[Tensor, Tensor]] = []
-    for where in (chunk.run, chunk.rest):
-        if where is not None and (isinstance(where, Tensor) or where.stop > where.start):
-            out, sums = _part(grouped, keys[where], values[where], scaling)
-            parts.append((out.reshape(1, heads, tokens, size), sums.reshape(1, heads, tokens)))
+    for where in (*chunk.runs, *(() if chunk.rest is None else (chunk.rest,))):
+        out, sums = _part(grouped, keys[where], values[where], scaling)
+        parts.append((out.reshape(1, heads, tokens, size), sums.reshape(1, heads, tokens)))
     group = heads // key.shape[0]
     own = (each.repeat_interleave(group, 0).unsqueeze(0) for each in (key, value))
     parts.append(_FLASH(query.unsqueeze(0), *own, 0.0, True, scale=scaling))

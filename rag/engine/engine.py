@@ -151,8 +151,9 @@ class Engine:
         try:
             for message in self._process.hear(_POLL_SECONDS):
                 match message:
-                    case Written():
-                        self._give(message)
+                    case list():
+                        for written in message:
+                            self._give(written)
                     case Beat():
                         self._note(message)
                     case Failed():

@@ -18,7 +18,7 @@ from core.settings import LlmSettings
 from rag.engine.messages import Add, Beat, Cancel, Failed, Load, Ready, Written
 
 _PROJECT = Path(__file__).resolve().parents[2]
-Heard = Ready | Failed | Written | Beat
+Heard = Ready | Failed | list[Written] | Beat
 
 
 class ModelProcess:

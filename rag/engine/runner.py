@@ -25,9 +25,9 @@ from rag.engine.sampling import processors
 # Tokens of the cache that are given out, shared and freed together: a shared beginning is found by whole pages.
 _PAGE = 64
 # Tokens that one step takes in: the more, the longer those wait who are in the middle of an answer.
-_STEP_SECONDS, _LEAST_STEP, _LONGEST_STEP = 0.5, 64, 512
+_STEP_SECONDS, _LEAST_STEP, _LONGEST_STEP = 0.5, 64, 256
 _STEP_ON_GPU = 2048
-_USUAL_TOKENS, _LONG_TOKENS = 2048, 8192
+_USUAL_TOKENS, _LONG_TOKENS = 3072, 8192
 _WARM_UP = "warm-up"
 
 
@@ -57,6 +57,8 @@ class Runner:
                 num_blocks=pages,
                 max_batch_tokens=max(step, 2 * settings.max_running),
                 max_requests_per_batch=settings.max_running,
+                # Prompts wait when less of the cache is free: by default 0.15, with which the last of many would.
+                safety_margin=0.05,
                 # The chooser looks at the options of each step: a replayed graph would not.
                 use_cuda_graph=False,
                 use_async_batching=False,

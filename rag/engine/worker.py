@@ -54,10 +54,10 @@ class _Exchange:
         last = 0.0
         try:
             while True:
-                outputs = self._runner.outputs(timeout=_BEAT_SECONDS)
-                for output in outputs:
-                    if message := self._news(output):
-                        self._connection.send(message)
+                news = [self._news(output) for output in self._runner.outputs(timeout=_BEAT_SECONDS)]
+                # One message for all answers of a step: each wakes the other side.
+                if written := [one for one in news if one]:
+                    self._connection.send(written)
                 if not self._runner.alive:
                     self._connection.send(Failed(f"the model failed: {self._runner.fault}", "see the message"))
                     return
