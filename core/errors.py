@@ -14,6 +14,8 @@
     │   └── StorageError            the disk is full, read-only or failing
     ├── NothingIndexed              a rebuild had nothing to publish
     ├── ModelError                  the embedder or the language model cannot be loaded or run
+    ├── DatasetError                rows to train or to examine on that cannot be read or used
+    ├── TrainingError               fine-tuning that cannot start or go on
     ├── Overloaded                  as many requests wait for the language model as may        try again
     └── ServerError                 the HTTP server cannot start (port in use, ...)
 
@@ -97,6 +99,14 @@ class NothingIndexed(KebenError):
 
 class ModelError(KebenError):
     code = "model"
+
+
+class DatasetError(KebenError):
+    code = "dataset"
+
+
+class TrainingError(KebenError):
+    code = "training"
 
 
 class Overloaded(KebenError):
