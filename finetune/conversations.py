@@ -1,7 +1,7 @@
 """Conversations to train on, in the form that XTuner reads: the one type that dataset, audit and training share.
 
-A file holds one JSON object a line: `{"conversation": [{"system", "input", "output"}, …], "kind", "source", "passage"}`.
-XTuner takes the conversation and leaves the rest.
+A file holds one JSON object a line: `{"conversation": [{"system", "input", "output"}, …], "kind", "source",
+"passage"}`. XTuner takes the conversation and leaves the rest.
 """
 
 import json
