@@ -7,7 +7,7 @@ Sources, strongest first: arguments, `KEBEN_*` environment variables (`__` betwe
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -20,6 +20,9 @@ from pydantic_settings import (
 )
 
 from core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 PROJECT = Path(__file__).resolve().parent.parent
 KB_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -282,7 +285,13 @@ def load_settings(**overrides: Any) -> Settings:
     except SettingsError as error:
         raise ConfigError(f"bad setting: {error}", mend="name one value, as in KEBEN_CHUNK__TARGET=240") from error
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))} = {fault.get('input')!r}: {fault['msg']}" for fault in error.errors()
-        )
+        faults = "; ".join(_said(fault) for fault in error.errors())
         raise ConfigError(f"bad setting: {faults}", mend="correct the value and run again") from error
+
+
+def _said(fault: "ErrorDetails") -> str:
+    """The setting, its value and what is wrong. Values that hold a key, or may be one, are not shown."""
+    name = ".".join(map(str, fault["loc"]))
+    # An unknown name may be that of the key, misspelt; what is wrong with a whole group names the values itself.
+    shown = fault["type"] != "extra_forbidden" and not isinstance(fault["input"], dict) and "key" not in name
+    return f"{name} = {fault['input']!r}: {fault['msg']}" if shown else f"{name}: {fault['msg']}"

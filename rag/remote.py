@@ -23,6 +23,8 @@ from rag.replicas import Attempt, Replica, Replicas, said
 _CONNECT_SECONDS = 5.0
 # Of our options, those that OpenAI's own interface does not have: vLLM, SGLang and LMDeploy take them so.
 _EXTRA = ("top_k", "repetition_penalty")
+# What langchain-openai raises for a server that fails, and for one that sends something else than a chat.
+_FAULTS = (openai.OpenAIError, httpx.HTTPError, ValueError, TypeError, LookupError, AttributeError)
 _PLAIN = {"max_new_tokens": "max_tokens", "temperature": "temperature", "top_p": "top_p", "seed": "seed"}
 
 
@@ -107,9 +109,9 @@ class RemoteChat(BaseChatModel):
                 for chunk in replica.chat._stream(messages, stop, run_manager, **_options(replica, kwargs)):
                     attempt.told = True
                     yield chunk
-                attempt.succeeded()
+                attempt.ended()
                 return
-            except (openai.OpenAIError, httpx.HTTPError) as error:
+            except _FAULTS as error:
                 time.sleep(attempt.failed(error))
             finally:
                 attempt.left()
@@ -128,9 +130,9 @@ class RemoteChat(BaseChatModel):
                 async for chunk in replica.chat._astream(messages, stop, run_manager, **_options(replica, kwargs)):
                     attempt.told = True
                     yield chunk
-                attempt.succeeded()
+                attempt.ended()
                 return
-            except (openai.OpenAIError, httpx.HTTPError) as error:
+            except _FAULTS as error:
                 await _pause(attempt.failed(error))
             finally:
                 attempt.left()
@@ -170,6 +172,9 @@ def _client(url: str, name: str, settings: LlmSettings, timeout: httpx.Timeout, 
         "max_tokens": settings.max_new_tokens,
         "temperature": settings.temperature,
         "http_client": http,
+        # Variables of the environment that langchain-openai reads are meant for OpenAI's own service.
+        "openai_proxy": None,
+        "output_version": "v0",
         # No connection is kept: the next request may come from another event loop.
         "http_async_client": httpx.AsyncClient(
             timeout=timeout, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)

@@ -77,9 +77,11 @@ class Attempt:
             self._replica = self._replicas.least_loaded(self._tried)
         return self._replica
 
-    def succeeded(self) -> None:
-        """The server that was asked is well."""
+    def ended(self) -> None:
+        """The server that was asked has said all. Raises ValueError if that was nothing, as of a page to log in."""
         assert self._replica
+        if not self.told:
+            raise ValueError("an empty response")
         with self._replicas.guard:
             self._replica.failures, self._replica.resting_until, self._replica.fault = 0, 0.0, None
 
@@ -146,4 +148,5 @@ def said(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, openai.APIConnectionError) and error.__cause__ is not None:
         return str(error.__cause__) or type(error.__cause__).__name__
-    return (str(error) or type(error).__name__)[:300]
+    text = (str(error) or type(error).__name__)[:300]
+    return text if isinstance(error, openai.OpenAIError | httpx.HTTPError) else f"it sends no chat: {text}"

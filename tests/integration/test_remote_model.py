@@ -242,6 +242,33 @@ def test_full_servers_are_overloaded_and_dead_ones_are_named() -> None:
     assert "SERVED_NAME" in nameless.value.mend
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [b"data: {broken\n\n", b"data: [1]\n\n", b'data: {"choices": "x"}\n\n', b"\xff\xfe", b"<html>log in</html>", b""],
+)
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+def test_what_is_no_chat_is_told_and_another_server_asked(sent: bytes) -> None:
+    def garbage(handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.end_headers()
+        handler.wfile.write(sent)
+
+    with misbehaving(garbage) as (bad, _), misbehaving(good) as (well, _):
+        with pytest.raises(ModelError, match="it sends no chat: "):
+            chat_of(None, bad).invoke(ASKED)
+        with pytest.raises(ModelError, match="it sends no chat: "):
+            asyncio.run(chat_of(None, bad).ainvoke(ASKED))
+        assert str(chat_of(None, bad, well).invoke(ASKED).text)
+
+
+def test_variables_for_openais_own_service_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("LC_OUTPUT_VERSION", "responses/v1")
+    with misbehaving(good) as (url, _):
+        assert str(chat_of(None, url).invoke(ASKED).text)
+
+
 def test_an_answer_that_breaks_off_is_not_begun_again_by_another_server() -> None:
     def broken(handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
         stream(handler, "死锁", end=False)

@@ -126,3 +126,22 @@ def _undescribed(model: type[BaseModel], path: str = "") -> list[str]:
 
 def test_every_setting_says_what_it_is() -> None:
     assert _undescribed(Settings) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KEBEN_LLM__URLS", '["ftp://gpu1"]'),
+        ("KEBEN_LLM__BITS", "7"),
+        ("KEBEN_LLM__APIKEY", "sk-secret"),
+        ("KEBEN_LLM", '{"api_key": ["sk-secret"]}'),
+        ("KEBEN_LLM", '{"api_key": "sk-secret'),
+    ],
+)
+def test_no_error_shows_the_key(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name != "KEBEN_LLM":
+        monkeypatch.setenv("KEBEN_LLM__API_KEY", "sk-secret")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match="llm") as caught:
+        load_settings()
+    assert "sk-secret" not in str(caught.value)
