@@ -292,6 +292,7 @@ def load_settings(**overrides: Any) -> Settings:
 def _said(fault: "ErrorDetails") -> str:
     """The setting, its value and what is wrong. Values that hold a key, or may be one, are not shown."""
     name = ".".join(map(str, fault["loc"]))
-    # An unknown name may be that of the key, misspelt; what is wrong with a whole group names the values itself.
-    shown = fault["type"] != "extra_forbidden" and not isinstance(fault["input"], dict) and "key" not in name
-    return f"{name} = {fault['input']!r}: {fault['msg']}" if shown else f"{name}: {fault['msg']}"
+    # What is wrong with a whole group names the values itself; an unknown name may be that of the key, misspelt.
+    group = isinstance(fault["input"], dict)
+    secret = "key" in name or (fault["type"] == "extra_forbidden" and name.startswith("llm."))
+    return f"{name}: {fault['msg']}" if group or secret else f"{name} = {fault['input']!r}: {fault['msg']}"
