@@ -78,8 +78,8 @@ class CpuAttention:
             self._step = _plan(allocator, kwargs, self._dtype)
         step = self._step
         keys, values = _storage(allocator, place)
-        keys.index_copy_(0, step.write, key[0].transpose(0, 1))
-        values.index_copy_(0, step.write, value[0].transpose(0, 1))
+        keys.index_copy_(1, step.write, key[0])
+        values.index_copy_(1, step.write, value[0])
         out = torch.empty(query.shape[2], query.shape[1], query.shape[3], dtype=query.dtype)
         if step.rows:
             out[step.rows] = _go_on(step, query[0, :, step.rows].transpose(0, 1), keys, values, scaling)
@@ -139,27 +139,31 @@ def _split(places: Tensor, page: int) -> tuple[list[slice], Tensor | None]:
 
 
 def _storage(allocator: Any, place: int) -> tuple[Tensor, Tensor]:
-    """Keys and values of a layer, (places, kv_heads, size) each: the cache's memory, layer by layer."""
+    """Keys and values of a layer, (kv_heads, places, size) each: the cache's memory, layer by layer, head by head.
+
+    A processor reads ahead what lies in one piece: those of all heads side by side took a fifth longer to read.
+    """
     tensor = allocator.cache_tensor
     layers = len(allocator.layer_indices)
     rows = tensor.shape[0] * 2 // (2 * layers)
-    flat = tensor.view(-1, *tensor.shape[2:])
-    return flat[2 * place * rows : (2 * place + 1) * rows], flat[(2 * place + 1) * rows : (2 * place + 2) * rows]
+    heads, size = tensor.shape[2:]
+    keys, values = tensor.view(2 * layers, heads, rows, size)[2 * place : 2 * place + 2]
+    return keys, values
 
 
 def _go_on(step: _Step, query: Tensor, keys: Tensor, values: Tensor, scaling: float | None) -> Tensor:
-    """One token of each request, (requests, heads, size) like the result; keys, values: (places, kv_heads, size)."""
+    """One token of each request, (requests, heads, size) like the result; keys, values: (kv_heads, places, size)."""
     requests, heads, size = query.shape
     # Heads that share keys are further queries at the same keys.
-    grouped = query.reshape(requests, keys.shape[1], -1, size)
+    grouped = query.reshape(requests, keys.shape[0], -1, size)
     parts: list[tuple[Tensor, Tensor]] = []
     for level in range(max(map(len, step.runs))):
         there = [(row, runs[level]) for row, runs in enumerate(step.runs) if len(runs) > level]
-        found = [_part(grouped[row : row + 1], keys[run], values[run], scaling) for row, run in there]
+        found = [_part(grouped[row : row + 1], keys[:, run], values[:, run], scaling) for row, run in there]
         outs, sums = (torch.cat(some) for some in zip(*found, strict=True))
         parts.append(_spread([row for row, _ in there], outs, sums, requests))
     if step.with_rest:
-        gathered = (each[step.rest].transpose(1, 2) for each in (keys, values))
+        gathered = (each[:, step.rest].transpose(0, 1) for each in (keys, values))
         rest = _FLASH(grouped[step.with_rest], *gathered, 0.0, False, attn_mask=step.mask, scale=scaling)
         parts.append(_spread(step.with_rest, rest[0], rest[1], requests))
     return (parts[0][0] if len(parts) == 1 else _merged(parts)).reshape(requests, heads, size)
@@ -183,7 +187,7 @@ def _take_in(
     grouped = query.reshape(1, key.shape[0], -1, size)
     parts: list[tuple[Tensor, Tensor]] = []
     for where in (*chunk.runs, *(() if chunk.rest is None else (chunk.rest,))):
-        out, sums = _part(grouped, keys[where], values[where], scaling)
+        out, sums = _part(grouped, keys[:, where], values[:, where], scaling)
         parts.append((out.reshape(1, heads, tokens, size), sums.reshape(1, heads, tokens)))
     group = heads // key.shape[0]
     own = (each.repeat_interleave(group, 0).unsqueeze(0) for each in (key, value))
@@ -192,10 +196,8 @@ def _take_in(
 
 
 def _part(query: Tensor, keys: Tensor, values: Tensor, scaling: float | None) -> tuple[Tensor, Tensor]:
-    """query: (1, kv_heads, rows, size); keys, values: (n, kv_heads, size). Result, and logarithms of the sums."""
-    out, sums = _FLASH(
-        query, keys.transpose(0, 1).unsqueeze(0), values.transpose(0, 1).unsqueeze(0), 0.0, False, scale=scaling
-    )
+    """query: (1, kv_heads, rows, size); keys, values: (kv_heads, n, size). Result, and logarithms of the sums."""
+    out, sums = _FLASH(query, keys.unsqueeze(0), values.unsqueeze(0), 0.0, False, scale=scaling)
     return out, sums
 
 
