@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.finetune_embedder import embedder
+from cli.finetune_train import merge, setup, train
 
 if TYPE_CHECKING:
     from finetune.layout import Progress
@@ -21,6 +22,9 @@ app = typer.Typer(
     help="Prepare InternLM2 models for the service, and fit an embedder to your books.",
 )
 app.command()(embedder)
+app.command()(setup)
+app.command()(train)
+app.command()(merge)
 
 
 @app.command()

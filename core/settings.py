@@ -206,6 +206,11 @@ class LlmSettings(_Group):
     timeout_seconds: float = Field(
         120, ge=1, le=3600, description="Longest silence of the model, before its first token or between two."
     )
+    prompt: Literal["auto", "passages", "question"] = Field(
+        "auto",
+        description="What the model of this machine is shown: passages with the question, or the question alone, as a "
+        "model may have been tuned; auto: as it was trained.",
+    )
     fallback: bool = Field(
         False, description="When the model fails, answer with sentences of the books instead, and say so."
     )

@@ -14,7 +14,8 @@ from core.errors import ConfigError, ModelError
 
 _OURS = re.compile(
     r"(model|part)(-\d{5})?(-of-\d{5})?\.safetensors"
-    r"|(config|generation_config|tokenizer|tokenizer_config|model\.safetensors\.index)\.json"
+    r"|(config|generation_config|tokenizer|tokenizer_config|model\.safetensors\.index|keben)\.json"
+    r"|README\.md|chat_template\.jinja"
 )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
 
@@ -10,6 +11,7 @@ from rag.answer import Answerer
 from rag.conversation import ModelRewriter, Rewriter, TermRewriter
 from rag.model_writer import Limits, ModelWriter
 from rag.retrieve import KebenRetriever, Reranker, Retriever
+from rag.trained_prompt import KEBENS_OWN, TrainedPrompt, read_trained_prompt
 from rag.writers import ExtractiveWriter, WithFallback, Writer
 from vector_db.embedder import Embedder, bundled_embedder, open_embedder
 from vector_db.library import open_knowledge_base
@@ -70,18 +72,28 @@ def build_writing(settings: Settings) -> Writing:
 
         chat = InternLM2Chat(folder=llm.model, settings=llm)
         limits = Limits(chat.limit, llm.max_new_tokens)
-        writer = _model_writer(chat, llm.model.name, limits, llm, chat.check)
+        writer = _model_writer(chat, llm.model.name, limits, llm, chat.check, _prompt(llm, llm.model))
         rewriter = ModelRewriter(chat, chat.get_num_tokens, limits.context)
         return Writing(writer, rewriter, chat.faults, chat.close)
     return Writing(ExtractiveWriter(), TermRewriter())
 
 
 def _model_writer(
-    chat: BaseChatModel, name: str, limits: Limits, llm: LlmSettings, check: Callable[[], None] = lambda: None
+    chat: BaseChatModel,
+    name: str,
+    limits: Limits,
+    llm: LlmSettings,
+    check: Callable[[], None] = lambda: None,
+    prompt: TrainedPrompt = KEBENS_OWN,
 ) -> Writer:
     embed = bundled_embedder().encode
-    writer = ModelWriter(chat, name, embed, limits, unsupported=llm.unsupported, check=check)
+    writer = ModelWriter(chat, name, embed, limits, unsupported=llm.unsupported, check=check, prompt=prompt)
     return WithFallback(writer, ExtractiveWriter()) if llm.fallback else writer
+
+
+def _prompt(llm: LlmSettings, folder: Path) -> TrainedPrompt:
+    trained = read_trained_prompt(folder)
+    return trained if llm.prompt == "auto" or llm.prompt == trained.form else TrainedPrompt(llm.prompt)
 
 
 def build_answerer(settings: Settings, embedder: Embedder | None, writing: Writing | None = None) -> Answerer:

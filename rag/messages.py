@@ -60,6 +60,24 @@ def messages(asked: Asked, cost: Cost, room: int) -> tuple[list[BaseMessage], Tr
     return said, Trimmed(left_out, len(asked.passages) - fitted.passages, cut=bool(fitted.over))
 
 
+def bare_messages(asked: Asked, system: str, cost: Cost, room: int) -> tuple[list[BaseMessage], Trimmed]:
+    """The question as a model was trained on it: after `system`, if any, and the conversation, without passages.
+
+    Tokens, room and errors as of `messages`; only turns of the conversation can be left out.
+    """
+    language = language_of(asked.question)
+    question = prompts.bare(asked.question)
+    rounds = rounds_of(asked.history, language)
+    fixed = cost(system) + cost(question) + 3 * TURN
+    fitted = fit(fixed, [cost(each.question) + cost(each.answer) + 2 * TURN for each in rounds], (), room)
+    kept = rounds[len(rounds) - fitted.rounds :]
+    said: list[BaseMessage] = [SystemMessage(system)] if system else []
+    for each in kept:
+        said += [HumanMessage(each.question), AIMessage(each.answer)]
+    left_out = sum(each.turns for each in rounds) - sum(each.turns for each in kept)
+    return [*said, HumanMessage(question)], Trimmed(history=left_out)
+
+
 def rounds_of(history: Sequence[Turn], language: Language) -> list[Round]:
     """The conversation as questions with their answers, so that turns alternate as chat templates want it.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 
 from core.text import plain
 from core.types import Citation, GenerationOptions, Passage, Trimmed, Unsupported, Usage
@@ -14,9 +15,10 @@ from rag import prompts
 from rag.citation_check import Checked, CheckedStream, Statement, check
 from rag.draft import cite
 from rag.markers import MarkerStream, without_markers
-from rag.messages import Asked, messages
+from rag.messages import Asked, bare_messages, messages
 from rag.retrieve import coverage
 from rag.support import Embed, evidence_of
+from rag.trained_prompt import KEBENS_OWN, TrainedPrompt
 from rag.units import units_of
 from rag.writers import Abandoned, Draft, Task
 from vector_db.tokenizer import tokens
@@ -49,10 +51,12 @@ class ModelWriter:
         *,
         unsupported: Literal["flag", "drop"] = "flag",
         check: Callable[[], None] = lambda: None,
+        prompt: TrainedPrompt = KEBENS_OWN,
     ) -> None:
         self._chat, self._embed, self._limits = chat, embed, limits
         self._drop = unsupported == "drop"
         self._check = check
+        self._prompt = prompt
         self.model = name
 
     def check(self) -> None:
@@ -68,7 +72,7 @@ class ModelWriter:
         answer = task.options.max_new_tokens or self._limits.answer
         room = max(1, self._limits.context - min(answer, self._limits.context // 2))
         asked = Asked(task.question, task.passages, task.history, task.mode, task.course)
-        sent, trimmed = await asyncio.to_thread(messages, asked, self._chat.get_num_tokens, room)
+        sent, trimmed = await asyncio.to_thread(self._messages, asked, room)
         passages = task.passages[: len(task.passages) - trimmed.passages]
         evidence = await asyncio.to_thread(evidence_of, passages, task.question, self._embed, task.glossary)
         shown = CheckedStream(evidence, "drop") if self._drop else MarkerStream(len(passages))
@@ -95,6 +99,11 @@ class ModelWriter:
             unsupported=_unsupported(checked),
             trimmed=None if trimmed == Trimmed() else trimmed,
         )
+
+    def _messages(self, asked: Asked, room: int) -> tuple[list[BaseMessage], Trimmed]:
+        if self._prompt.form == "question" and asked.mode == "grounded":
+            return bare_messages(asked, self._prompt.system, self._chat.get_num_tokens, room)
+        return messages(asked, self._chat.get_num_tokens, room)
 
 
 def bound(options: GenerationOptions, client: str) -> dict[str, Any]:

@@ -178,6 +178,11 @@ def asking(mode: Mode, question: str, blocks: Sequence[str], language: Language)
     return _QUESTION[language].format(passages="\n\n".join(blocks), question=asked) + _REMINDER[mode][language]
 
 
+def bare(question: str) -> str:
+    """The user's turn for a model that was trained on questions alone."""
+    return escaping.without_tokens(question.strip())
+
+
 def rewriting(question: str, history: Sequence[Turn], language: Language) -> str:
     """The user's turn that asks for a question which can be understood alone."""
     speakers = _SPEAKERS[language]
