@@ -143,6 +143,8 @@ def train_settings(base: Path, card: str | None, values: list[str] | tuple[str, 
 def print_trained(report: "TrainReport") -> None:
     """For people."""
     again = f", from step {report.resumed_at} on" if report.resumed_at else ""
+    if report.dropped:
+        print(f"packing dropped {report.dropped:,} tokens, {report.dropped / (report.dropped + report.tokens):.1%}")
     print(
         f"{report.folder}: {report.steps:,} steps over {report.rows:,} rows of {report.tokens:,} tokens{again} in "
         f"{report.seconds:.0f} s; loss {report.first_loss:.3f} → {report.last_loss:.3f}, see loss.png"

@@ -129,6 +129,16 @@ def _follow(folder: Path) -> None:
     # Two seconds at the end of each epoch, for readers of rows in other processes; there are none.
     mmengine.runner.loops.time = types.SimpleNamespace(sleep=lambda seconds: None)
 
+    import xtuner.dataset.huggingface as rows_of
+
+    unpacked = []
+    pack = rows_of.pack_dataset
+
+    def counted(dataset, *arguments, **options):
+        unpacked.append(sum(map(len, dataset["input_ids"])))
+        return pack(dataset, *arguments, **options)
+
+    rows_of.pack_dataset = counted
     stopping: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(1))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Keben has it too, and sends SIGTERM
@@ -145,7 +155,15 @@ def _follow(folder: Path) -> None:
         def before_train(self, runner) -> None:
             rows = runner.train_dataloader.dataset
             tokens = sum(map(len, rows["input_ids"]))
-            tell(event="start", rows=len(rows), tokens=tokens, step=runner.iter, of=runner.max_iters)
+            dropped = unpacked[-1] - tokens if unpacked else 0
+            tell(
+                event="start",
+                rows=len(rows),
+                tokens=tokens,
+                dropped=dropped,
+                step=runner.iter,
+                of=runner.max_iters,
+            )
             self.started = time.monotonic()
 
         def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:

@@ -51,12 +51,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What a run did. tokens: in all rows as XTuner has them; resumed_at: the step it went on from, 0 for none."""
+    """What a run did. tokens: in all rows as XTuner has them, of which packing dropped some. resumed_at: the step it
+    went on from, 0 for none.
+    """
 
     folder: str
     checkpoint: str
     rows: int
     tokens: int
+    dropped: int
     steps: int
     resumed_at: int
     first_loss: float
@@ -107,6 +110,7 @@ def train(
         checkpoint=str(last),
         rows=begun["rows"],
         tokens=begun["tokens"],
+        dropped=begun["dropped"],
         steps=done[-1].of,
         resumed_at=step_of(checkpoint) if checkpoint else 0,
         first_loss=done[0].loss,
