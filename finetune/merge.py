@@ -21,7 +21,7 @@ from finetune.folder import new_folder, write_json
 from finetune.layout import SHARD_BYTES
 from finetune.merge_proof import Proof, prove_merge
 from finetune.model_card import Card, model_card
-from finetune.shards import ShardWriter, find_weights, read_tensors
+from finetune.shards import ShardWriter, find_weights, read_tensors, tensor_shapes
 from finetune.training.checkpoints import newest_checkpoint, step_of
 from finetune.training.environment import ENVIRONMENT, output, program
 from finetune.training.train import steps_in
@@ -125,22 +125,8 @@ def merge(
     Raises ModelError and TrainingError.
     """
     described = inspect_folder(base, LlmSettings())
-    learnt_weights = _learnt(learnt)
-    weights = find_weights(base)
-    with new_folder(target, room=weights.size) as folder:
-        writer, used = ShardWriter(folder, shard_bytes), set[str]()
-        done = 0
-        for path in weights.files:
-            for name, tensor in read_tensors(path):
-                writer.add(name, _merged(name, tensor, learnt_weights, used))
-                done += 1
-                if progress:
-                    progress(name, done, len(weights.names or ()) or done)
-        if unused := sorted(set(learnt_weights) - used):
-            raise ModelError(
-                f"{learnt} changes {unused[0]}, which {base} does not have", mend="name the base it was trained on"
-            )
-        places = writer.close()
+    with new_folder(target, room=find_weights(base).size) as folder:
+        places, changed = write_merged(base, learnt, folder, shard_bytes=shard_bytes, progress=progress)
         for file in ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"):
             if (base / file).is_file():
                 shutil.copyfile(base / file, folder / file)
@@ -150,7 +136,30 @@ def merge(
         proof = prove_merge(base, learnt, folder, probes, environment)
         (folder / "README.md").write_text(model_card(card, described, proof, prompt), encoding="utf-8")
     files = tuple(sorted(set(places.values())))
-    return MergeReport(str(target), files, described.parameters, len(used), proof)
+    return MergeReport(str(target), files, described.parameters, changed, proof)
+
+
+def write_merged(
+    base: Path, learnt: Path, folder: Path, *, shard_bytes: int = SHARD_BYTES, progress: Progress | None = None
+) -> tuple[Mapping[str, str], int]:
+    """Write the merged weights into `folder`: the file of each, and how many the learning changed. Raises ModelError.
+
+    One file of the base is in memory at a time, and weights for one output file.
+    """
+    learnt_weights, weights = _learnt(learnt), find_weights(base)
+    writer, used, done = ShardWriter(folder, shard_bytes), set[str](), 0
+    total = sum(len(tensor_shapes(path)) for path in weights.files)
+    for path in weights.files:
+        for name, tensor in read_tensors(path):
+            writer.add(name, _merged(name, tensor, learnt_weights, used))
+            done += 1
+            if progress:
+                progress(name, done, total)
+    if unused := sorted(set(learnt_weights) - used):
+        raise ModelError(
+            f"{learnt} changes {unused[0]}, which {base} does not have", mend="name the base it was trained on"
+        )
+    return writer.close(), len(used)
 
 
 def _learnt(folder: Path) -> Mapping[str, tuple[Tensor, ...]]:
