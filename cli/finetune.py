@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.finetune_dataset import dataset
 from cli.finetune_embedder import embedder
 from cli.finetune_train import merge, setup, train
 
@@ -19,12 +20,13 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Prepare InternLM2 models for the service, and fit an embedder to your books.",
+    help="Make data sets, prepare InternLM2 models for the service, and fit an embedder to your books.",
 )
 app.command()(embedder)
 app.command()(setup)
 app.command()(train)
 app.command()(merge)
+app.command()(dataset)
 
 
 @app.command()

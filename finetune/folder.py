@@ -36,7 +36,7 @@ def new_folder(target: Path, room: int) -> Iterator[Path]:
     unfinished = target.with_name(f"{target.name}.tmp")
     try:
         unfinished.mkdir(parents=True, exist_ok=True)
-        with _alone(unfinished):
+        with alone(unfinished):
             _remove_leftovers(unfinished)
             try:
                 _check_room(unfinished, room)
@@ -51,7 +51,8 @@ def new_folder(target: Path, room: int) -> Iterator[Path]:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
+    """No other process writes in `folder` meanwhile. Raises ConfigError when one does."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -18,19 +18,24 @@ _SAMPLE = 50  # rows
 
 def read_delimited(path: Path, context: ReaderContext) -> ExtractedBook:
     """Read a CSV or TSV file; raises UnreadableBookError when it is not text or a cell has no end."""
+    builder = TextBuilder()
+    builder.add_all(sheet_pieces([row for _, row in read_lines(path)]))
+    return builder.build()
+
+
+def read_lines(path: Path) -> list[tuple[int, list[str]]]:
+    """The rows with the line in which each ends, from 1; raises UnreadableBookError as `read_delimited`."""
     text = visible(decode(path))
     delimiter = _delimiter(text, path.suffix.lower())
     csv.field_size_limit(_LONGEST_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        return [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise UnreadableBookError(
             f"{path.name} is not a readable table: {error}",
             mend=f"look for a quotation mark without its partner; a cell may hold {_LONGEST_CELL} characters",
         ) from error
-    builder = TextBuilder()
-    builder.add_all(sheet_pieces(rows))
-    return builder.build()
 
 
 def _delimiter(text: str, suffix: str) -> str:

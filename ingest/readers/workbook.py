@@ -27,13 +27,29 @@ _FAULTS = (
     InvalidFileException, XmlError, zipfile.BadZipFile, zlib.error,
     KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, SyntaxError,
 )  # fmt: skip
-_Grid = dict[int, dict[int, str]]
+Grid = dict[int, dict[int, str]]
 
 
 def read_workbook(path: Path, context: ReaderContext) -> ExtractedBook:
     """Read an XLSX file; raises UnreadableBookError when it is damaged or too large.
 
     Formulas give the value that the file holds. Hidden sheets, rows and columns are left out with a note.
+    """
+    builder = TextBuilder()
+    sheets, notes = read_sheets(path)
+    for title, grid in sheets.items():
+        pieces = sheet_pieces(list(_rows(grid)))
+        if pieces and (len(sheets) > 1 or not _DEFAULT_NAME.fullmatch(title)):
+            builder.add(BlockKind.heading, title, level=1)
+        builder.add_all(pieces)
+    # Not the first sheet: a title stands over all of them.
+    return builder.build(title=path.stem, notes=tuple(notes))
+
+
+def read_sheets(path: Path) -> tuple[dict[str, Grid], list[str]]:
+    """The cells of each visible sheet by row and column, both from 1, and notes of what was left out.
+
+    Raises UnreadableBookError when the file is damaged or too large.
     """
     try:
         unsolved = _checked(path)
@@ -44,19 +60,14 @@ def read_workbook(path: Path, context: ReaderContext) -> ExtractedBook:
             f"{path.name} is not a readable xlsx file: {str(error) or type(error).__name__}",
             mend="open it in the program that made it and save it again",
         ) from error
-    builder, notes = TextBuilder(), []
-    sheets = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
-    if hidden := len(book.worksheets) - len(sheets):
+    sheets, notes = dict[str, Grid](), []
+    visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+    if hidden := len(book.worksheets) - len(visible):
         notes.append(f"{hidden} hidden sheets were left out")
-    for sheet in sheets:
-        grid, left_out = _grid(sheet, formulas[sheet.title] if formulas else None)
+    for sheet in visible:
+        sheets[sheet.title], left_out = _grid(sheet, formulas[sheet.title] if formulas else None)
         notes += [f"{sheet.title}: {left_out} hidden rows and columns were left out"] if left_out else []
-        pieces = sheet_pieces(list(_rows(grid)))
-        if pieces and (len(sheets) > 1 or not _DEFAULT_NAME.fullmatch(sheet.title)):
-            builder.add(BlockKind.heading, sheet.title, level=1)
-        builder.add_all(pieces)
-    # Not the first sheet: a title stands over all of them.
-    return builder.build(title=path.stem, notes=tuple(notes))
+    return sheets, notes
 
 
 def _checked(path: Path) -> bool:
@@ -72,7 +83,7 @@ def _checked(path: Path) -> bool:
         return any(_NO_VALUE.search(archive.read(entry)) for entry in parts)
 
 
-def _grid(sheet: Any, formulas: Any | None) -> tuple[_Grid, int]:
+def _grid(sheet: Any, formulas: Any | None) -> tuple[Grid, int]:
     """The text of the visible cells by row and column, and how many rows and columns are hidden."""
     rows = {row for row, size in sheet.row_dimensions.items() if size.hidden or size.height == 0}
     columns = {
@@ -81,7 +92,7 @@ def _grid(sheet: Any, formulas: Any | None) -> tuple[_Grid, int]:
         if size.hidden or size.width == 0
         for column in range(size.min or 0, (size.max or 0) + 1)
     }
-    grid: _Grid = {}
+    grid: Grid = {}
     left_out: set[tuple[str, int]] = set()
     # Not by iter_rows, which makes every cell of the box around them: one stray cell makes that billions.
     for (row, column), cell in sorted(sheet._cells.items()):
@@ -99,7 +110,7 @@ def _grid(sheet: Any, formulas: Any | None) -> tuple[_Grid, int]:
     return grid, len(left_out)
 
 
-def _fill_down(grid: _Grid, merged: Any, hidden: set[int]) -> None:
+def _fill_down(grid: Grid, merged: Any, hidden: set[int]) -> None:
     """A cell merged over several rows belongs to each of them."""
     text = grid.get(merged.min_row, {}).get(merged.min_col)
     for row in range(merged.min_row + 1, merged.max_row + 1):
@@ -107,7 +118,7 @@ def _fill_down(grid: _Grid, merged: Any, hidden: set[int]) -> None:
             grid[row].setdefault(merged.min_col, text)
 
 
-def _rows(grid: _Grid) -> Iterator[list[str]]:
+def _rows(grid: Grid) -> Iterator[list[str]]:
     """The rows from top to bottom, with one blank row where any are left free."""
     used = sorted({column for row in grid.values() for column in row})
     before = None
