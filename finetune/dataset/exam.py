@@ -12,10 +12,10 @@ from finetune.dataset.found import Found, LeftOut, Place
 from finetune.dataset.questions import Question, from_question
 
 _NUMBERED = re.compile(
-    r"^\s*(?:第\s*)?[(（【\[]?(?P<number>\d{1,4})(?:\s*题\s*[.．、:：)）】\]]?|\s*[.．、:：)）】\]])\s*(?!\d)(?P<rest>.*)$"
+    r"^\s*(?:第\s*)?[(（【\[]?(?P<number>\d{1,4})(?:\s*[(（][^()（）]{1,10}[)）](?=\s*[.．、:：]))?(?:\s*题\s*[.．、:：)）】\]]?|\s*[.．、:：)）】\]])\s*(?!\d)(?P<rest>.*)$"
 )
 _ANSWER = re.compile(
-    r"^\s*[【\[]?\s*(?:(?:正确|参考|标准)?答案|解答|(?:correct\s+)?answer|ans)\s*(?:[】\]]\s*[:：]?|[:：是为])\s*"
+    r"^\s*[【\[]?\s*(?:(?:正确|参考|标准)?答案|解答|(?:correct\s+)?answer|ans)\s*(?:[】\]]\s*[:：]?|[:：是为]|\s|(?=[A-H√×]))\s*"
     r"|^\s*(?:答|解)\s*[:：]\s*",
     re.IGNORECASE,
 )
@@ -26,8 +26,10 @@ _FILLED = re.compile(r"[(（]\s*([A-H]{1,8}|[√×✓✗对错])\s*[)）]")
 _EMPTY = "（ ）"
 _GAP = 5  # numbers that may be missing between two questions
 _SECTION = re.compile(r"^#|题|部分|[章节]|part", re.IGNORECASE)  # not 一、 inside an explanation
+# What a student answered, in papers that were given back.
+_MINE = re.compile(r"^\s*(?:我的|你的|您的|学生)答案\s*[:：]?.*?(?=正确答案|标准答案|参考答案|$)")
 _SOON = 100  # lines in which the question is looked for whose number an item of a list has
-_BOLD = re.compile(r"\*\*|__(?=\S)|(?<=\S)__")
+_BOLD = re.compile(r"(?<![A-Za-z0-9*])\*\*(.+?)\*\*(?![A-Za-z0-9*])")
 
 
 @dataclass(slots=True)
@@ -49,7 +51,7 @@ class _Draft:
 
 def read_exam(text: str, path: Path, label: str) -> Found:
     """Every question of `text`; what belongs to none is listed. An empty result: it is no exam paper."""
-    lines = [_BOLD.sub("", compatible(line)).strip() for line in text.split("\n")]
+    lines = [_MINE.sub("", _BOLD.sub(r"\1", compatible(line))).rstrip() for line in text.split("\n")]
     key_at = next((at for at, line in enumerate(lines) if is_key_heading(line)), len(lines))
     reading = _Reading(lines[:key_at], label)
     drafts = reading.run()
@@ -100,7 +102,7 @@ class _Reading:
                 _extend(draft, number["rest"])
         elif HEADING.match(line) and (_SECTION.search(line) or not (last and self._open and last.why)):
             self._open = False
-            self.outside.append(LeftOut(f"{self._label}, line {at + 1}", f"a heading: {line[:60]}"))
+            self.outside.append(LeftOut(f"{self._label}, line {at + 1}", f"a heading: {line.strip()[:60]}"))
         elif (
             last is not None
             and self._open
@@ -109,7 +111,9 @@ class _Reading:
             _extend(last, line)
         else:
             self._open = False
-            self.outside.append(LeftOut(f"{self._label}, line {at + 1}", f"belongs to no question: {line[:60]}"))
+            self.outside.append(
+                LeftOut(f"{self._label}, line {at + 1}", f"belongs to no question: {line.strip()[:60]}")
+            )
 
     def _begins(self, at: int, line: str) -> re.Match[str] | None:
         """The number of a question that begins here: the next one, or the first of a new part."""

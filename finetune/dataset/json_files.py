@@ -32,7 +32,7 @@ def _rows(path: Path) -> Iterator[tuple[str, int, Any]]:
         yield from (("row", number, row) for number, row in enumerate(_whole(text, path), 1))
         return
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if head == "{" and not _is_row(lines[0][1]):
+    if head == "{" and not _is_row(lines[0][1]) and (path.suffix.lower() == ".json" or _is_json(text)):
         whole = _whole(text, path)
         yield from (("row", number, row) for number, row in enumerate(_listed(whole) or [whole], 1))
         return
@@ -46,11 +46,18 @@ def _rows(path: Path) -> Iterator[tuple[str, int, Any]]:
 
 def _is_row(line: str) -> bool:
     """Whether a line is an object of its own, and not one around all rows."""
+    if not _is_json(line):
+        return False
+    row = json.loads(line)
+    return not isinstance(row, dict) or _listed(row) is None
+
+
+def _is_json(text: str) -> bool:
     try:
-        row = json.loads(line)
+        json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return not isinstance(row, dict) or _listed(row) is None
+    return True
 
 
 def _listed(whole: dict[str, Any]) -> list[Any] | None:

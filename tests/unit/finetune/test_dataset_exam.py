@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from docx import Document
+from PIL import Image, ImageDraw, ImageFont
 
 from core.errors import DatasetError
 from core.settings import IngestSettings
@@ -13,6 +14,7 @@ from finetune.dataset.documents import read_document
 from finetune.dataset.exam import read_exam
 from finetune.dataset.found import Found
 
+CJK_FONT = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
 PAPERS = Path(__file__).parents[4] / "shared" / "data" / "mcq"
 
 
@@ -97,6 +99,24 @@ def test_what_is_left_out_is_listed_with_its_reason() -> None:
     assert found.rows == len(found.kept) + len(found.left_out)
 
 
+def test_forms_of_papers_that_are_found_in_the_wild() -> None:
+    found = read(
+        "1.(2分) 下列程序段的时间复杂度是\nfor(i=0;i<n;i++)\n  a[i]=0;\nA.O(1)\nB.O(n)\n正确答案：B\n"
+        "答案解析：循环 n 次。\n"
+        "2（多选）. 线性的有\nA. 栈 B. 队列 C. 树\n我的答案：A 正确答案：AB\n"
+        "第3题：栈是线性结构。（√）\n4. 栈的特点是______。\n答案 后进先出\n"
+    )
+    assert pairs(found) == [
+        (
+            "(2分) 下列程序段的时间复杂度是\nfor(i=0;i<n;i++)\n  a[i]=0;\nA. O(1)\nB. O(n)",
+            "B. O(n)\n\n循环 n 次。",
+        ),
+        ("线性的有\nA. 栈\nB. 队列\nC. 树", "AB\nA. 栈\nB. 队列"),
+        ("栈是线性结构。（ ）", "√"),
+        ("栈的特点是______。", "后进先出"),
+    ]
+
+
 def test_english() -> None:
     found = read("Part I\n1) What is a stack?\nA) LIFO\nB) FIFO\nAnswer: A\nExplanation: last in, first out\n")
     assert pairs(found) == [("What is a stack?\nA. LIFO\nB. FIFO", "A. LIFO\n\nlast in, first out")]
@@ -116,6 +136,24 @@ def test_a_word_file(tmp_path: Path) -> None:
     document.save(str(tmp_path / "paper.docx"))
     found = read_document(tmp_path / "paper.docx", "paper.docx", IngestSettings())
     assert pairs(found) == [("栈是什么？\nA. 后进先出\nB. 先进先出", "A. 后进先出\n\n见第三章。")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".png", ".pdf"])
+def test_a_scanned_page(tmp_path: Path, suffix: str) -> None:
+    if not CJK_FONT.is_file():
+        pytest.skip("no Noto CJK font on this machine")
+    page, font = Image.new("RGB", (1200, 700), "white"), ImageFont.truetype(str(CJK_FONT), 36)
+    lines = ("1. 栈的特点是什么？", "A. 先进先出", "B. 后进先出", "答案：B", "2. 队列的特点是什么？", "答案：先进先出")
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(page).text((60, 40 + 90 * number), line, fill="black", font=font)
+    path = tmp_path / f"scan{suffix}"
+    page.save(path)
+    found = read_document(path, path.name, IngestSettings())
+    assert pairs(found) == [
+        ("栈的特点是什么？\nA. 先进先出\nB. 后进先出", "B. 后进先出"),
+        ("队列的特点是什么？", "先进先出"),
+    ]
 
 
 def test_four_real_papers_give_their_400_questions() -> None:
