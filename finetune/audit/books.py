@@ -1,0 +1,158 @@
+"""Answers held against the books: which the books support, which they contradict, and which they do not speak of.
+
+Pure, given what finds passages. `claims` says what a contradiction is, and what is not seen; whether an answer is
+supported is told as for the service's own answers (`rag.verdict`). An answer that is not in the books may be right.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from core.types import Passage
+from finetune.audit.asked import claims_of, is_short, statement
+from finetune.audit.claims import Claim, claims_in, clauses_of
+from finetune.audit.contradictions import agree, contrasted, excluded
+from finetune.audit.findings import Finding, Flaw, excerpt, finding
+from finetune.audit.rows import Row
+from rag.citation_check import check
+from rag.support import Embed, evidence_of
+from rag.verdict import judge
+from vector_db.glossary import Glossary
+from vector_db.tokenizer import tokens
+
+Outcome = Literal["supported", "contradicted", "not found"]
+_EXCUSED = {"identity", "text", "agent"}  # what is not about the books, or was taken from them
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Where passages come from. search: the best passages for a question, best first."""
+
+    name: str
+    search: Callable[[str], Sequence[Passage]]
+    embed: Embed
+    glossary: Glossary
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How many answers the books support, contradict and do not speak of."""
+
+    kb: str
+    supported: int
+    contradicted: int
+    not_found: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """What a book says against an answer, and where."""
+
+    reason: str
+    clause: str
+    place: str
+
+
+def held_against(rows: Iterable[Row], books: Books) -> tuple[Held, list[Finding]]:
+    """Each answer with its outcome; rows without a question of the course are left out."""
+    contradicted: list[Flaw] = []
+    absent: list[Flaw] = []
+    known: dict[tuple[str, str], tuple[Outcome, Against | None]] = {}
+    outcomes: Counter[Outcome] = Counter()
+    looked_at = [row for row in rows if row.conversation.kind not in _EXCUSED]
+    for row in looked_at:
+        for turn in row.turns:
+            if not turn.input.strip() or not turn.output.strip():
+                continue
+            key = (turn.input, turn.output)
+            if key not in known:
+                known[key] = outcome_of(turn.input, turn.output, books)
+            outcome, against = known[key]
+            outcomes[outcome] += 1
+            shown = f"{excerpt(turn.input, _SHOWN)} → {excerpt(turn.output, _SHOWN)}"
+            if against:
+                contradicted.append((row, f"{shown} ≠ {against.clause}", f"{against.place}: {against.reason}"))
+            elif outcome == "not found":
+                absent.append((row, shown, "no passage says it"))
+    held = Held(books.name, outcomes["supported"], outcomes["contradicted"], outcomes["not found"])
+    return held, [
+        *finding(
+            "contradicts-book", "error", contradicted, len(looked_at), "have an answer that the books contradict",
+            "read the passage, and correct the answer or the book",
+        ),
+        *finding(
+            "not-in-books", "note", absent, len(looked_at), "have an answer that was not found in the books",
+            "read some: they are right, wrong, or of a topic that the books lack",
+        ),
+    ]  # fmt: skip
+
+
+def outcome_of(question: str, answer: str, books: Books) -> tuple[Outcome, Against | None]:
+    """What the books say to one answer."""
+    passages = books.search(question.strip())
+    if against := _against(claims_of(question, answer), passages):
+        return "contradicted", against
+    return ("supported" if _supported(question, answer, passages, books) else "not found"), None
+
+
+def place_of(passage: Passage) -> str:
+    """Book, headings and page."""
+    page = "" if passage.chunk.page is None else f", page {passage.chunk.page}"
+    return " > ".join((passage.book.title, *passage.chunk.heading_path)) + page
+
+
+def _against(claims: Sequence[Claim], passages: Sequence[Passage]) -> Against | None:
+    """The first clause that excludes a claim of which no passage says the same."""
+    said = [(passage, [claims_in(clause) for clause in clauses])
+            for passage in passages for clauses in clauses_of(passage.chunk.reading)]  # fmt: skip
+    every = [one for _, clauses in said for clause in clauses for one in clause]
+    for claim in claims:
+        own = [one for one in every if (one.kind, one.subject) == (claim.kind, claim.subject)]
+        # Several values of one subject: the books know of cases that the question leaves open.
+        if any(_confirms(one, claim) for one in own) or len({one.value for one in own if excluded(one, claim)}) > 1:
+            continue
+        for passage, clauses in said:
+            sentence = [one for clause in clauses for one in clause]
+            for one in sentence:
+                if reason := excluded(claim, one):
+                    return Against(reason, one.text, place_of(passage))
+            if other := contrasted(claim, sentence):
+                return Against(f"{claim.value} is said of another", other.text, place_of(passage))
+    return None
+
+
+def _confirms(one: Claim, claim: Claim) -> bool:
+    return one.value == claim.value or (
+        claim.kind == "value" and agree(one.value, claim.value) and not excluded(one, claim)
+    )
+
+
+def _supported(question: str, answer: str, passages: Sequence[Passage], books: Books) -> bool:
+    """Whether the passages say all that the answer says."""
+    if not passages:
+        return False
+    evidence = evidence_of(passages, question, books.embed, books.glossary)
+    if not is_short(answer):
+        said = [one for one in check(answer, evidence).statements if one.claims]
+        return bool(said) and all(one.supported for one in said)
+    if not judge(statement(question, answer), (), evidence).supported:
+        return False
+    # A question alone can be near enough to a passage: the words of a short answer must stand there too.
+    words = set(tokens(answer))
+    names = {
+        name
+        for found in books.glossary.translations(tokens(answer)).values()
+        for other in found
+        for name in other.split()
+    }
+    return any(_stands(words, names, passage) for passage in passages)
+
+
+def _stands(words: set[str], names: set[str], passage: Passage) -> bool:
+    present = set(tokens(" ".join((*passage.chunk.heading_path, passage.chunk.reading))))
+    return bool(names & present) or len(words & present) * 2 > len(words)
