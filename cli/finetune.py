@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.finetune_dataset import dataset
+from cli.finetune_audit import audit
 from cli.finetune_embedder import embedder
 from cli.finetune_train import merge, setup, train
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Make data sets, prepare InternLM2 models for the service, and fit an embedder to your books.",
 )
+app.command()(audit)
 app.command()(embedder)
 app.command()(setup)
 app.command()(train)

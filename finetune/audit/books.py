@@ -12,7 +12,7 @@ from typing import Any, Literal
 from core.types import Passage
 from finetune.audit.asked import claims_of, is_short, statement
 from finetune.audit.claims import Claim, claims_in, clauses_of
-from finetune.audit.contradictions import agree, contrasted, excluded
+from finetune.audit.contradictions import agree, contrasted, equal, excluded
 from finetune.audit.findings import Finding, Flaw, excerpt, finding
 from finetune.audit.rows import Row
 from rag.citation_check import check
@@ -95,9 +95,13 @@ def held_against(rows: Iterable[Row], books: Books) -> tuple[Held, list[Finding]
 def outcome_of(question: str, answer: str, books: Books) -> tuple[Outcome, Against | None]:
     """What the books say to one answer."""
     passages = books.search(question.strip())
-    if against := _against(claims_of(question, answer), passages):
+    said = [(passage, [claim for clause in clauses for claim in claims_in(clause)])
+            for passage in passages for clauses in clauses_of(passage.chunk.reading)]  # fmt: skip
+    claims = claims_of(question, answer)
+    if against := _against(claims, said):
         return "contradicted", against
-    return ("supported" if _supported(question, answer, passages, books) else "not found"), None
+    supported = (is_short(answer) and _told(claims, said)) or _supported(question, answer, passages, books)
+    return ("supported" if supported else "not found"), None
 
 
 def place_of(passage: Passage) -> str:
@@ -106,18 +110,17 @@ def place_of(passage: Passage) -> str:
     return " > ".join((passage.book.title, *passage.chunk.heading_path)) + page
 
 
-def _against(claims: Sequence[Claim], passages: Sequence[Passage]) -> Against | None:
+_Said = Sequence[tuple[Passage, Sequence[Claim]]]  # of each sentence
+
+
+def _against(claims: Sequence[Claim], said: _Said) -> Against | None:
     """The first clause that excludes a claim of which no passage says the same."""
-    said = [(passage, [claims_in(clause) for clause in clauses])
-            for passage in passages for clauses in clauses_of(passage.chunk.reading)]  # fmt: skip
-    every = [one for _, clauses in said for clause in clauses for one in clause]
     for claim in claims:
-        own = [one for one in every if (one.kind, one.subject) == (claim.kind, claim.subject)]
+        own = [one for _, sentence in said for one in sentence if _of_one_subject(one, claim)]
         # Several values of one subject: the books know of cases that the question leaves open.
         if any(_confirms(one, claim) for one in own) or len({one.value for one in own if excluded(one, claim)}) > 1:
             continue
-        for passage, clauses in said:
-            sentence = [one for clause in clauses for one in clause]
+        for passage, sentence in said:
             for one in sentence:
                 if reason := excluded(claim, one):
                     return Against(reason, one.text, place_of(passage))
@@ -126,10 +129,19 @@ def _against(claims: Sequence[Claim], passages: Sequence[Passage]) -> Against | 
     return None
 
 
+def _told(claims: Sequence[Claim], said: _Said) -> bool:
+    """Whether a passage gives a value or number to the same subject."""
+    every = [one for _, sentence in said for one in sentence if one.kind != "said"]
+    return any(_of_one_subject(one, claim) and equal(one.value, claim.value) for claim in claims for one in every)
+
+
+def _of_one_subject(one: Claim, other: Claim) -> bool:
+    return (one.kind, one.subject) == (other.kind, other.subject)
+
+
 def _confirms(one: Claim, claim: Claim) -> bool:
-    return one.value == claim.value or (
-        claim.kind == "value" and agree(one.value, claim.value) and not excluded(one, claim)
-    )
+    parts = claim.kind == "value" and agree(one.value, claim.value) and not excluded(one, claim)
+    return parts or equal(one.value, claim.value)
 
 
 def _supported(question: str, answer: str, passages: Sequence[Passage], books: Books) -> bool:

@@ -36,7 +36,7 @@ _CLASSES = frozenset({"协议", "算法", "protocol", "algorithm"})  # TCP 协�
 _NOTHING = _CLASSES | set("总 总的 综上 可得 预处理 单次 查询 证明 大致 total query preprocessing".split())
 _POINTS_BACK = re.compile(r"该|这[个一些种]|上述|上式|下式|此|\b(?:this|that|these|those|it|they|its|their)\b", re.I)
 _CONDITION = re.compile(
-    r"如果|若|当|除非|只有|否则|之前|之后|以前|以后|例如|比如|假设|假定|设|每|有些|某些|有的|部分|不一定|可能|至少|至多|最多|最少"
+    r"如果|若|当|除非|只有|否则|之前|之后|以前|以后|例如|比如|假设|假定|设|每|有些|某些|有的|有一?部分|^部分|不一定|可能|至少|至多|最多|最少"
     r"|大约|约|超过|不超过|不足|以上|以下|另一"
     r"|\b(?:if|when|unless|until|before|after|suppose|let|some|may|might|at least|at most|about|more than|less than"
     r"|up to|each|every|e\.g|for example|such as|other|another)\b",
@@ -70,7 +70,8 @@ _ASKS = re.compile(
     re.I,
 )
 _COUNTED = r"[一二两三四五六七八九十百千]+(?=[个种次层级类位条步项大])"
-_NUMBER = re.compile(rf"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*[A-Za-z_\d])|{_COUNTED}")
+_UNIT = r"(?:[KMGT]i?)?[Bb](?:ytes?|its?)?(?![a-z])|[mnμ]?s\b|[kMG]?Hz\b"
+_NUMBER = re.compile(rf"(?<![A-Za-z\d_.])\d+(?:\.\d+)?(?!\.?\d)(?:(?![A-Za-z_])|(?={_UNIT}))|{_COUNTED}")
 # A number measures a subject where a verb leads to it: not 第三步, 1921年获得, 3. 采用.
 _MEASURED = re.compile(
     r"[\w）)]\s*(?:(?:具|共)?有|(?<![增扩改变设减升降置])为|是|需要?(?:经过)?|由|分[为成]|占用?|等于|包[含括]|"

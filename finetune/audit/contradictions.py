@@ -52,6 +52,11 @@ def contrasted(claim: Claim, sentence: Sequence[Claim]) -> Claim | None:
     return next((one for one in own if others and not agree(one.value, claim.value)), None)
 
 
+def equal(one: str, other: str) -> bool:
+    """Whether two values are one, also O(n log n) and O(nlogn)."""
+    return one == other or bool(_GROWTH.match(_growth(one)) and _growth(one) == _growth(other))
+
+
 def agree(one: str, other: str) -> bool:
     """Whether a value is the other, or a part of it."""
     return one in other or other in one

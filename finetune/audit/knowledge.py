@@ -1,7 +1,7 @@
 """Opens the knowledge base that answers are held against."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 
 from core.settings import Settings
@@ -15,9 +15,8 @@ from vector_db.library import open_knowledge_base
 @contextmanager
 def open_books(settings: Settings, kb: str) -> Iterator[Books]:
     """One generation of the knowledge base, from first question to last. Raises KnowledgeBaseError."""
-    base = open_knowledge_base(settings, kb)
-    retriever = build_retriever(settings, build_embedder(settings, [base]))
-    with base.generation() as generation:
+    with closing(open_knowledge_base(settings, kb)) as base, base.generation() as generation:
+        retriever = build_retriever(settings, build_embedder(settings, [base]))
 
         @lru_cache(maxsize=1024)
         def search(question: str) -> tuple[Passage, ...]:

@@ -11,6 +11,7 @@ from finetune.conversations import Conversation, Exchange
 Split = Literal["train", "test"]
 # What a copy may differ in and still be one: blanks, and the punctuation at its end.
 _BLANKS = re.compile(r"\s+")
+_BESIDE_CHINESE = re.compile(r"(?<=[\u3000-\u9fff]) | (?=[\u3000-\u9fff])")
 _END = " .。!！?？:：;；,，"
 
 
@@ -60,4 +61,5 @@ def rows_of(conversations: Iterable[Conversation], split: Split) -> tuple[Row, .
 
 def same(text: str) -> str:
     """The form in which copies of a text are equal."""
-    return _BLANKS.sub(" ", compatible(text)).strip().lower().rstrip(_END)
+    one_line = _BLANKS.sub(" ", compatible(text)).strip().lower()
+    return _BESIDE_CHINESE.sub("", one_line).rstrip(_END)
