@@ -5,17 +5,20 @@ supported is told as for the service's own answers (`rag.verdict`). An answer th
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from core.text import sentences
 from core.types import Passage
 from finetune.audit.asked import claims_of, is_short, statement
-from finetune.audit.claims import Claim, claims_in, clauses_of
+from finetune.audit.choices import letter_of, options_of
+from finetune.audit.claims import Claim, claims_in, clauses_of, value_of
 from finetune.audit.contradictions import agree, contrasted, equal, excluded
 from finetune.audit.findings import Finding, Flaw, excerpt, finding
 from finetune.audit.rows import Row
 from rag.citation_check import check
+from rag.generic_words import own_terms
 from rag.support import Embed, evidence_of
 from rag.verdict import judge
 from vector_db.glossary import Glossary
@@ -24,6 +27,7 @@ from vector_db.tokenizer import tokens
 Outcome = Literal["supported", "contradicted", "not found"]
 _EXCUSED = {"identity", "text", "agent"}  # what is not about the books, or was taken from them
 _SHOWN = 60
+_MEETS = 0.5  # of the question's own words
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +97,26 @@ def held_against(rows: Iterable[Row], books: Books) -> tuple[Held, list[Finding]
 
 
 def outcome_of(question: str, answer: str, books: Books) -> tuple[Outcome, Against | None]:
-    """What the books say to one answer."""
+    """What the books say to one answer; of a multiple-choice question, to the option that it names."""
+    question, answer, others = _chosen(question, answer)
     passages = books.search(question.strip())
     said = [(passage, [claim for clause in clauses for claim in claims_in(clause)])
             for passage in passages for clauses in clauses_of(passage.chunk.reading)]  # fmt: skip
     claims = claims_of(question, answer)
-    if against := _against(claims, said):
+    if against := _against(claims, said, others):
         return "contradicted", against
-    supported = (is_short(answer) and _told(claims, said)) or _supported(question, answer, passages, books)
+    supported = _told(claims, said) or _supported(question, answer, passages, books)
     return ("supported" if supported else "not found"), None
+
+
+def _chosen(question: str, answer: str) -> tuple[str, str, frozenset[str]]:
+    """The question without options, the option that is the answer, and the values of the others."""
+    asked, options = options_of(question)
+    found = letter_of(question, answer) if options else None
+    if found is None or found[1] not in options or not is_short(answer):
+        return question, answer, frozenset()
+    right = options[found[1]]
+    return asked, right, frozenset(filter(None, map(value_of, options.values()))) - {value_of(right)}
 
 
 def place_of(passage: Passage) -> str:
@@ -113,8 +128,11 @@ def place_of(passage: Passage) -> str:
 _Said = Sequence[tuple[Passage, Sequence[Claim]]]  # of each sentence
 
 
-def _against(claims: Sequence[Claim], said: _Said) -> Against | None:
-    """The first clause that excludes a claim of which no passage says the same."""
+def _against(claims: Sequence[Claim], said: _Said, others: frozenset[str]) -> Against | None:
+    """The first clause that excludes a claim of which no passage says the same.
+
+    others: values that exclude the one of the claim because only one of the options is right.
+    """
     for claim in claims:
         own = [one for _, sentence in said for one in sentence if _of_one_subject(one, claim)]
         # Several values of one subject: the books know of cases that the question leaves open.
@@ -122,11 +140,17 @@ def _against(claims: Sequence[Claim], said: _Said) -> Against | None:
             continue
         for passage, sentence in said:
             for one in sentence:
-                if reason := excluded(claim, one):
+                if reason := excluded(claim, one) or _another_option(claim, one, others):
                     return Against(reason, one.text, place_of(passage))
             if other := contrasted(claim, sentence):
                 return Against(f"{claim.value} is said of another", other.text, place_of(passage))
     return None
+
+
+def _another_option(claim: Claim, one: Claim, others: frozenset[str]) -> str | None:
+    if not _of_one_subject(one, claim) or one.kind != "value" or agree(one.value, claim.value):
+        return None
+    return f"{one.value} is another option" if one.value in others else None
 
 
 def _told(claims: Sequence[Claim], said: _Said) -> bool:
@@ -154,17 +178,18 @@ def _supported(question: str, answer: str, passages: Sequence[Passage], books: B
         return bool(said) and all(one.supported for one in said)
     if not judge(statement(question, answer), (), evidence).supported:
         return False
-    # A question alone can be near enough to a passage: the words of a short answer must stand there too.
-    words = set(tokens(answer))
-    names = {
-        name
-        for found in books.glossary.translations(tokens(answer)).values()
-        for other in found
-        for name in other.split()
-    }
-    return any(_stands(words, names, passage) for passage in passages)
+    # A question alone can be near enough to a passage: its words and those of a short answer must meet in a sentence.
+    words, asked = set(tokens(answer)), set(own_terms(question)) - set(tokens(answer))
+    names = {name for found in books.glossary.translations(tokens(answer)).values() for name in found}
+    return any(
+        (words <= present or bool(names & present)) and len(asked & present) >= _MEETS * len(asked)
+        for present in _sentences(passages)
+    )
 
 
-def _stands(words: set[str], names: set[str], passage: Passage) -> bool:
-    present = set(tokens(" ".join((*passage.chunk.heading_path, passage.chunk.reading))))
-    return bool(names & present) or len(words & present) * 2 > len(words)
+def _sentences(passages: Sequence[Passage]) -> Iterator[set[str]]:
+    """The words of each sentence, with those of the heading that it stands under."""
+    for passage in passages:
+        heading = set(tokens(" ".join(passage.chunk.heading_path[-1:])))
+        for line in passage.chunk.reading.split("\n"):
+            yield from (heading | set(tokens(line[start:end])) for start, end in sentences(line))

@@ -34,6 +34,18 @@ def letter_of(question: str, answer: str) -> tuple[list[str], str | None] | None
     return letters, named.pop() if len(named) == 1 else None
 
 
+def options_of(question: str) -> tuple[str, dict[str, str]]:
+    """A question apart from its options, by their letters; no options where there are fewer than three."""
+    places = list(_OPTION.finditer(question))
+    letters = _run([place.group(1) for place in places])
+    if len(letters) < 3:
+        return question, {}
+    kept = [next(place for place in places if place.group(1) == letter) for letter in letters]
+    ends = [*(place.start() for place in kept[1:]), len(question)]
+    texts = (question[place.end() : end].strip(" \n\\；;") for place, end in zip(kept, ends, strict=True))
+    return question[: kept[0].start(1)].strip(), dict(zip(letters, texts, strict=True))
+
+
 def choices(rows: Sequence[Row]) -> list[Finding]:
     """Letters that are right too often or too seldom, and answers that are no option."""
     found = [(row, letters) for row in rows if (letters := letter_of(row.question, row.answer))]

@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import combinations
+from itertools import combinations, islice
 
 from finetune.audit.asked import claims_of
 from finetune.audit.claims import Claim, Kind
@@ -27,6 +27,7 @@ _LAYER = re.compile(
 _LAYER_NAMES = {"链路": "数据链路", "网际": "网络", "运输": "传输", "link": "data link", "internet": "network"}
 _IS_LAYER = re.compile(rf"^(?:osi|tcp/ip)?\s*(?:的|模型)?\s*(?:{_LAYER.pattern})\s*(?:层|layer)(?:的?协议)?$")
 _GROWTH = re.compile(r"^[oθ]\(.*\)$")
+_MOST_VALUES = 100  # of one subject; what has more is no subject
 _ACRONYM = re.compile(r"^[a-z]{1,2}([a-z]{3,5})$")
 
 
@@ -69,7 +70,7 @@ def contradicting_rows(rows: Sequence[Row]) -> list[Finding]:
         said[claim.kind, claim.subject].setdefault(claim.value, (row, claim))
     flaws: list[Flaw] = []
     for values in said.values():
-        for (row, claim), (other, against) in combinations(values.values(), 2):
+        for (row, claim), (other, against) in combinations(islice(values.values(), _MOST_VALUES), 2):
             if row is not other and (reason := excluded(claim, against)):
                 where = f"{claim.text} ≠ {against.text}"
                 flaws += [

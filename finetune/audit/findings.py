@@ -69,11 +69,15 @@ def excerpt(text: str, most: int = _EXCERPT) -> str:
 
 
 def _varied(flaws: Sequence[Flaw]) -> list[Flaw]:
-    """The first flaws of each kind come before the second of any."""
+    """The first row with each kind of flaw comes before the second with any."""
     seen: dict[str, int] = {}
+    shown: set[tuple[str, int, str]] = set()
     ranked: list[tuple[int, int, Flaw]] = []
     for at, flaw in enumerate(flaws):
-        kind = flaw[2].split(":")[0]
+        row, kind = flaw[0], flaw[2].split(":")[0]
+        if (row.split, row.number, kind) in shown:
+            continue
+        shown.add((row.split, row.number, kind))
         ranked.append((seen.get(kind, 0), at, flaw))
         seen[kind] = seen.get(kind, 0) + 1
     return [flaw for _, _, flaw in sorted(ranked, key=lambda one: one[:2])[:_EXAMPLES]]

@@ -79,7 +79,7 @@ def _shares(found: Mapping[str, float]) -> str:
 def _section(one: Finding, report: AuditReport) -> str:
     severity = "error, accepted" if one in report.let_pass else one.severity
     examples = _table(("row", "what", "text"), [(each.source, each.why, each.text) for each in one.examples])
-    shown = ", ".join(_cell(row) for row in one.rows[:_ROWS])
+    shown = "; ".join(_cell(row) for row in one.rows[:_ROWS])
     more = f" and {len(one.rows) - _ROWS} more" if len(one.rows) > _ROWS else ""
     return (
         f"## {one.check} ({severity})\n\n{_cell(one.summary)[0].upper()}{_cell(one.summary)[1:]}. "

@@ -99,6 +99,13 @@ def test_answers_that_are_not_in_the_book(books: Books, question: str, answer: s
     assert outcome_of(question, answer, books) == ("not found", None)
 
 
+def test_the_right_option_is_another_one(books: Books) -> None:
+    question = "高速缓存采用的是？\nA. 磁带\nB. SRAM\nC. 闪存\nD. 磁鼓"
+    outcome, against = outcome_of(question, "C", books)
+    assert outcome == "contradicted" and against is not None and against.reason == "sram is another option"
+    assert outcome_of(question, "B", books) == ("supported", None)
+
+
 def test_rows_are_counted_and_the_wrong_one_is_an_error(books: Books) -> None:
     pairs = [
         ("哪种存储器通常被用作计算机的主存储器？", "SRAM"),

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.audit.choices import chance, choices, labels, letter_of
+from finetune.audit.choices import chance, choices, labels, letter_of, options_of
 from finetune.audit.rows import Row, rows_of
 from finetune.conversations import Conversation, Exchange
 
@@ -49,6 +49,23 @@ def test_options_after_latex_line_breaks() -> None:
         list("ABCD"),
         "A",
     )
+
+
+def test_options_apart_from_their_question() -> None:
+    options = {"A": "数组", "B": "链表", "C": "栈", "D": "二叉树"}
+    assert options_of(f"线性表不包括？{OPTIONS}") == ("线性表不包括？", options)
+    assert options_of("线性表不包括？ A．数组 B．链表 C．栈") == (
+        "线性表不包括？",
+        {"A": "数组", "B": "链表", "C": "栈"},
+    )
+    assert options_of("比较 A. 栈和 B. 队列") == ("比较 A. 栈和 B. 队列", {})
+
+
+@given(st.text(alphabet="ABCD.、：:( )\n\\栈x", max_size=40))
+def test_any_question_has_options_or_none(question: str) -> None:
+    stem, options = options_of(question)
+    assert question.startswith(stem) or stem in question
+    assert len(options) != 1 and len(options) != 2
 
 
 def test_a_letter_that_is_seldom_right() -> None:

@@ -2,7 +2,14 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import PreTrainedTokenizerFast
 
 from core.errors import ConfigError, DatasetError, ModelError
 from finetune.audit.examine import audit
@@ -86,6 +93,15 @@ def test_lengths_are_estimated_without_a_tokenizer() -> None:
     assert estimate("操作系统") == 3 and estimate("") == 0
 
 
+def test_tokens_of_a_model(tmp_path: Path) -> None:
+    words = Tokenizer(WordLevel({"<unk>": 0, "死锁": 1}, unk_token="<unk>"))
+    words.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>").save_pretrained(tmp_path)
+    count, by = counter(tmp_path)
+    assert count("死锁 是 什么") == 3
+    assert by == f"the tokenizer in {tmp_path}"
+
+
 def test_a_folder_without_a_tokenizer_is_named(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(ModelError, match=str(folder)):
@@ -108,6 +124,21 @@ def test_settings_and_names_of_checks() -> None:
 def test_a_knowledge_base_needs_settings() -> None:
     with pytest.raises(ConfigError, match="'course'"):
         audit(GOOD, settings=settings(kb="course"))
+
+
+TEXTS = st.text(alphabet="死锁是什么AB.\n$\\{}（|<s>#`3个", max_size=30)
+
+
+@given(st.lists(st.lists(st.builds(Exchange, TEXTS, TEXTS), min_size=1, max_size=2), max_size=8), st.integers(0, 3))
+@hypothesis_settings(max_examples=50, deadline=None)
+def test_any_rows_can_be_examined(rows: list[list[Exchange]], test: int) -> None:
+    conversations = [Conversation(tuple(turns)) for turns in rows]
+    report = audit(conversations[test:], conversations[:test])
+    json.dumps(report.to_json())
+    markdown(report, "rows")
+    assert report.train + report.test == len(rows)
+    assert all(0 < one.count <= len(rows) and 0 < one.share <= 1 for one in report.findings)
+    assert all(0 < len(one.rows) == one.count and one.examples for one in report.findings)
 
 
 def test_a_folder_and_raw_files_are_read(tmp_path: Path) -> None:
