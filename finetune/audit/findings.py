@@ -53,13 +53,15 @@ def finding(
     """
     if not flaws:
         return []
-    rows = list(dict.fromkeys(f"{row.split}: {row.source}" for row, _, _ in flaws))
-    count = len({(row.split, row.number) for row, _, _ in flaws})
+    rows = {(row.split, row.number): f"{row.split}: {row.source}" for row, _, _ in flaws}
+    count = len(rows)
     share = count / max(of, 1)
     if many and share > _MANY and count >= _FEW:
         severity = "error"
     examples = tuple(Example(row.source, excerpt(text), why) for row, text, why in _varied(flaws))
-    return [Finding(check, severity, f"{count} of {of} rows {summary}", todo, count, share, tuple(rows), examples)]
+    return [
+        Finding(check, severity, f"{count} of {of} rows {summary}", todo, count, share, tuple(rows.values()), examples)
+    ]
 
 
 def excerpt(text: str, most: int = _EXCERPT) -> str:

@@ -12,7 +12,7 @@ from finetune.near_duplicates import groups
 
 Asked = tuple[str, str]  # a question, and where it stands
 # The first option of a question and all that follows it.
-_OPTIONS = re.compile(r"(?:\n|\\\\|\s|(?<=[\u4e00-\u9fff)）？?。：:]))\s*[(（]?A\s?[.．、:：)）].*", re.DOTALL)
+_OPTIONS = re.compile(r"(?:\n|\\\\|\s|(?<=[\u4e00-\u9fff)）？?。：:]))\s{0,8}[(（]?A\s?[.．、:：)）].*", re.DOTALL)
 _NOT_ASKED = {"text", "identity"}  # who the model is may be asked again
 _SHORTEST = 8  # characters: of shorter questions only copies count
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import DatasetError
-from finetune.conversations import Conversation, Exchange, read_conversations
+from finetune.conversations import KINDS, Conversation, Exchange, Kind, read_conversations
 
 _ASKS, _ANSWERS = {"human", "user"}, {"gpt", "assistant"}
 
@@ -46,24 +46,30 @@ def _lines(text: str) -> Iterator[Any]:
 
 
 def _row(row: Any, where: str) -> Conversation:
+    fault = "nothing is said in it"
+    kind: Kind = "question"
     try:
         turns = tuple(_turns(row))
-        kind = row.get("kind", "question")
+        kind = next((one for one in KINDS if one == row.get("kind")), kind)
+        # Elsewhere it names where the whole file is from.
+        source = row.get("source") if "conversation" in row else None
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        turns, kind = (), repr(error)
-    if not turns or not all(isinstance(part, str) for turn in turns for part in (turn.input, turn.output)):
-        raise DatasetError(f"{where}: not a conversation: {kind}", mend="write XTuner, alpaca or ShareGPT rows")
-    return Conversation(turns, kind, row.get("source") or where)
+        turns, fault = (), repr(error)
+    if not turns or not all(isinstance(part, str) for turn in turns for part in (turn.input, turn.output, turn.system)):
+        raise DatasetError(f"{where}: not a conversation: {fault}", mend="write XTuner, alpaca or ShareGPT rows")
+    return Conversation(turns, kind, source if isinstance(source, str) and source else where)
 
 
 def _turns(row: dict[str, Any]) -> Iterator[Exchange]:
     if "conversation" in row:
-        yield from (Exchange(one.get("input", ""), one["output"], one.get("system", "")) for one in row["conversation"])
+        yield from (
+            Exchange(one.get("input") or "", one["output"], one.get("system") or "") for one in row["conversation"]
+        )
     elif said := row.get("conversations") or row.get("messages"):
         chosen = [row["chosen"]] if "chosen" in row else []
         parts = [(one.get("from") or one["role"], one["value"] if "value" in one else one["content"])
                  for one in [*said, *chosen]]  # fmt: skip
-        system = next((text for role, text in parts if role == "system"), "")
+        system = next((text for role, text in parts if role == "system"), row.get("system") or "")
         asked = ""
         for role, text in parts:
             if role in _ASKS:
@@ -75,5 +81,5 @@ def _turns(row: dict[str, Any]) -> Iterator[Exchange]:
         options = "\n".join(f"{letter}. {text}" for letter, text in row["options"].items())
         yield Exchange(f"{row['question']}\n{options}", row["answer"])
     else:
-        asked = "\n".join(part for part in (row["instruction"], row.get("input", "")) if part)
-        yield Exchange(asked, row["output"], row.get("system", ""))
+        asked = "\n".join(part for part in (row["instruction"], row.get("input")) if part)
+        yield Exchange(asked, row["output"], row.get("system") or "")
