@@ -3,8 +3,9 @@
 import re
 
 from core.text import length
-from finetune.audit.claims import Claim, claims_in, number_of, subject_of, value_of
+from finetune.audit.claims import Claim, claims_in, number_of, points_elsewhere, subject_of, value_of
 from finetune.audit.rows import same
+from rag.generic_words import own_terms
 
 _SHORT = 12  # words; a longer answer is sentences of its own
 _ADVERB = r"(?:通常|一般|主要|大多|多|常|往往|经常)*"
@@ -40,11 +41,13 @@ def claims_of(question: str, answer: str) -> list[Claim]:
     if number := _how_many(question, answer):
         found += [Claim(one.kind, one.subject, one.value, text) for one in claims_in(number) if one.kind == "number"]
     elif not found and (value := value_of(answer)):
-        match = next((match for pattern in _ASKED if (match := pattern.match(question))), None)
+        whole = "\n" not in question and not points_elsewhere(question)
+        match = next((match for pattern in _ASKED if whole and (match := pattern.match(question))), None)
         subject = subject_of((match.groupdict().get("context") or "") + match["x"]) if match else ()
         found += [Claim("value", subject, value, text)] if subject else []
         # The same question again has the same subject, whatever it is about.
-        found.append(Claim("value", (same(question),), value, text))
+        if own_terms(question):
+            found.append(Claim("value", (same(question),), value, text))
     return found or claims_in(answer)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from core.text import sentences
 from core.types import Passage
 from finetune.audit.asked import claims_of, is_short, statement
-from finetune.audit.choices import letter_of, options_of
+from finetune.audit.choices import chosen
 from finetune.audit.claims import Claim, claims_in, clauses_of, value_of
 from finetune.audit.contradictions import agree, contrasted, equal, excluded
 from finetune.audit.findings import Finding, Flaw, excerpt, finding
@@ -101,7 +101,8 @@ def held_against(rows: Iterable[Row], books: Books) -> tuple[Held, list[Finding]
 
 def outcome_of(question: str, answer: str, books: Books) -> tuple[Outcome, Against | None]:
     """What the books say to one answer; of a multiple-choice question, to the option that it names."""
-    question, answer, others = _chosen(question, answer)
+    question, answer, options = chosen(question, answer)
+    others = frozenset(filter(None, map(value_of, options)))
     passages = books.search(question.strip())
     said = [(passage, [claim for clause in clauses for claim in claims_in(clause)])
             for passage in passages for clauses in clauses_of(passage.chunk.reading)]  # fmt: skip
@@ -110,16 +111,6 @@ def outcome_of(question: str, answer: str, books: Books) -> tuple[Outcome, Again
         return "contradicted", against
     supported = _told(claims, said) or _supported(question, answer, passages, books)
     return ("supported" if supported else "not found"), None
-
-
-def _chosen(question: str, answer: str) -> tuple[str, str, frozenset[str]]:
-    """The question without options, the option that is the answer, and the values of the others."""
-    asked, options = options_of(question)
-    found = letter_of(question, answer) if options else None
-    if found is None or found[1] not in options or not is_short(answer):
-        return question, answer, frozenset()
-    right = options[found[1]]
-    return asked, right, frozenset(filter(None, map(value_of, options.values()))) - {value_of(right)}
 
 
 def place_of(passage: Passage) -> str:

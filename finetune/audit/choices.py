@@ -19,6 +19,7 @@ _NAMED = re.compile(
     r"(?:故?选|答案[是为:：]?|answer is|\\mathrm\{)\s*\(?([A-H])(?![A-Za-z])|(?<![A-Za-z\\])([A-H])\}?\s?(?:项)?正确"
 )
 _LIKELY_BY_CHANCE = 0.01
+_LETTER_ONLY = 40  # characters: what is longer explains
 _FEWEST, _FEWEST_EACH = 8, 5
 
 
@@ -44,6 +45,16 @@ def options_of(question: str) -> tuple[str, dict[str, str]]:
     ends = [*(place.start() for place in kept[1:]), len(question)]
     texts = (question[place.end() : end].strip(" \n\\；;") for place, end in zip(kept, ends, strict=True))
     return question[: kept[0].start(1)].strip(), dict(zip(letters, texts, strict=True))
+
+
+def chosen(question: str, answer: str) -> tuple[str, str, tuple[str, ...]]:
+    """The question without its options, the option that is the answer, and the others; else both as they are."""
+    asked, options = options_of(question)
+    found = letter_of(question, answer) if len(answer) <= _LETTER_ONLY else None
+    if found is None or found[1] not in options:
+        return question, answer, ()
+    others = tuple(text for letter, text in options.items() if letter != found[1])
+    return asked, options[found[1]], others
 
 
 def choices(rows: Sequence[Row]) -> list[Finding]:

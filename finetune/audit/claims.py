@@ -34,7 +34,10 @@ _HEDGES = frozenset(
 )
 _CLASSES = frozenset({"协议", "算法", "protocol", "algorithm"})  # TCP 协议 is TCP
 _NOTHING = _CLASSES | set("总 总的 综上 可得 预处理 单次 查询 证明 大致 total query preprocessing".split())
-_POINTS_BACK = re.compile(r"该|这[个一些种]|上述|上式|下式|此|\b(?:this|that|these|those|it|they|its|their)\b", re.I)
+_POINTS_BACK = re.compile(
+    r"该|这[个一些种]|上述|上式|下式|此|下列|下面|以下|如下|给定|给出|某|\b(?:this|that|these|those|it|they|its|their|following|given)\b",
+    re.I,
+)
 _CONDITION = re.compile(
     r"如果|若|当|除非|只有|否则|之前|之后|以前|以后|例如|比如|假设|假定|设|每|有些|某些|有的|有一?部分|^部分|不一定|可能|至少|至多|最多|最少"
     r"|大约|约|超过|不超过|不足|以上|以下|另一"
@@ -81,7 +84,7 @@ _MEASURED = re.compile(
 _ITEM = re.compile(r"^[ \t>]*(?:[-*+•·]|[（(]?\d{1,2}[.、)）](?!\d)|[（(]?[一二三四五六七八九十]+[、)）])[ \t]*")
 # What goes on about a subject that an earlier clause names.
 _NO_SUBJECT = re.compile(
-    r"^(?:有|共|分|包|即|它|其|这|该|此|是|需|由|为|并|且|则|也|还|主要|通常|一般|从|在|被|不|没|无|可|能|会|使"
+    r"^(?:一|有|共|分|包|即|它|其|这|该|此|是|需|由|为|并|且|则|也|还|主要|通常|从|在|被|不|没|无|可|能|会|使"
     r"|(?:it|they|this|these|that|those|there|which|who|is|are|has|have|in|on|at|not|cannot|so|thus)\b)",
     re.I,
 )
@@ -140,8 +143,13 @@ def _short(word: str) -> str:
     return word
 
 
+def points_elsewhere(text: str) -> bool:
+    """Whether what is spoken of stands in another sentence: 该算法, 下列程序."""
+    return bool(_POINTS_BACK.search(text))
+
+
 def _of_clause(clause: str) -> Iterator[Claim]:
-    if _POINTS_BACK.search(clause):
+    if points_elsewhere(clause):
         return
     if said := value_claim(clause):
         yield said

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations, islice
 
 from finetune.audit.asked import claims_of
+from finetune.audit.choices import chosen
 from finetune.audit.claims import Claim, Kind
 from finetune.audit.findings import Finding, Flaw, finding
 from finetune.audit.rows import Row
@@ -82,12 +83,14 @@ def contradicting_rows(rows: Sequence[Row]) -> list[Finding]:
 
 
 def _claims(rows: Iterable[Row]) -> Iterable[tuple[Row, Claim]]:
+    """Those of first turns: later ones, and those under a system prompt, speak of what went before."""
     seen: set[tuple[str, str]] = set()
     for row in rows:
-        for turn in row.turns:
-            if (turn.input, turn.output) not in seen and not turn.system:
-                seen.add((turn.input, turn.output))
-                yield from ((row, claim) for claim in claims_of(turn.input, turn.output))
+        first = row.turns[0]
+        if (first.input, first.output) not in seen and not first.system:
+            seen.add((first.input, first.output))
+            question, answer, _ = chosen(first.input, first.output)
+            yield from ((row, claim) for claim in claims_of(question, answer))
 
 
 def _values(one: str, other: str) -> str | None:

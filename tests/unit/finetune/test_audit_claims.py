@@ -52,6 +52,9 @@ def test_answers_that_a_book_excludes(question: str, answer: str, book: str) -> 
         ("TCP 是面向连接的吗？", "是", "UDP 不是面向连接的。TCP 是面向连接的吗？"),
         ("分几步？", "三步", "1. 进程有两种状态\n2. 第三步是结束\n3. 1921年获得图灵奖"),
         ("HashMap 是线程安全的吗？", "不是", "HashMap 是线程不安全的。"),
+        ("下列程序段的时间复杂度是", "O(n)", "下列程序段的时间复杂度为 O(n^2)。"),
+        ("时间复杂度是多少？", "O(n)", "时间复杂度是 O(n^2)。"),
+        ("某二叉树的高度是", "3", "某二叉树的高度是 4。"),
         ("进程包含线程吗？", "进程包含线程，一个进程中可以有多个线程同时运行，共享资源。", "线程不包含进程。"),
     ],
 )
@@ -103,6 +106,21 @@ def test_rows_that_contradict_one_another() -> None:
         ("train: row 1", "train: row 2"),
     )
     assert "sram is not dram" in found.examples[0].why
+
+
+def test_multiple_choice_rows_are_read_by_their_option() -> None:
+    options = "\nA. SRAM\nB. DRAM\nC. 磁带\nD. 闪存"
+    (found,) = contradicting_rows(rows((f"主存采用什么？{options}", "A"), (f"哪种存储器被用作主存？{options}", "B")))
+    assert found.count == 2
+    assert contradicting_rows(rows((f"主存采用什么？{options}", "A"), (f"缓存采用什么？{options}", "B"))) == []
+
+
+def test_later_turns_speak_of_what_went_before() -> None:
+    talks = [
+        Conversation((Exchange(f"讲讲{name}排序。", "好的。"), Exchange(f"{word}排序的时间复杂度是？", value)))
+        for name, word, value in (("快速", "这种", "O(n)"), ("归并", "这种", "O(n^2)"))
+    ]
+    assert contradicting_rows(rows_of(talks, "train")) == []
 
 
 def test_a_row_does_not_contradict_itself_nor_one_under_a_system_prompt() -> None:
