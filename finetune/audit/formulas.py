@@ -39,7 +39,7 @@ _SWALLOWED = re.compile(
     r"\x0c(?:rac|orall)|\x08(?:egin|eta|ar|oldsymbol|inom|ig|ullet)|\t(?:imes|heta|ext\{|frac|riangle|o\b)|\r(?:ight|ho\b|angle)"
 )
 _SPACED = re.compile(
-    r"\\(?:mathrm|operatorname\*?|mathbf|mathit|text)\s*\{\s*(?:[A-Za-z0-9]\s+){2,}[A-Za-z0-9]?\s*\}|\\mathrm\s*\{\s*~"
+    r"\\(?:mathrm|operatorname\*?|mathbf|mathit|text)\s*\{\s*(?:[A-Za-z0-9]\s+){2,}[A-Za-z0-9]?\s*\}|\\mathrm(?:\s+\{\s*|\{\s+)~"
 )
 _WORDS = re.compile(r"\\(?:text\w*|mathrm|operatorname\*?|mbox)\s*\{[^{}]*\}")
 _TEXT_COMMAND = re.compile(r"\\(?:text\w*|mathrm|mbox)\s*\Z")

@@ -18,6 +18,7 @@ WELL_FORMED = [
     "矩阵 $A$、$n!$、$c[u]$、$a,b$ 与 $k-1$。",
     "$I_1=\\iint_D x,\nI_2=\\iint_D y$ 其中",
     "$\\text{NAME(} u \\text{)}$",
+    "$\\int f(x) \\mathrm{~d} x$",
     "没有公式。",
 ]
 BROKEN = [
