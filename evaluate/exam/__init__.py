@@ -1,0 +1,1 @@
+"""Examinations with known answers: of language models, of the knowledge base, and of chance."""
