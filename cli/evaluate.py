@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from cli.exam import exam
 from cli.options import Json, Kb, print_json
 from cli.scores import print_citations, print_refusal, print_retrieval, tracked
 
@@ -19,6 +20,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Measure a knowledge base against questions with known answers.",
 )
+
+app.command()(exam)
 
 QuerySet = Annotated[
     Path, typer.Option("--set", metavar="FILE", help="Query set, JSON Lines; docs/evaluation.md has the format.")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from evaluate.citation_results import CitationsResult
     from evaluate.compare import RetrievalComparison
+    from evaluate.exam.compare import ExamComparison
+    from evaluate.exam.results import ExamResult
     from evaluate.records import Comparison, Score
     from evaluate.refusal_results import RefusalResult, ScoredQuestion
     from evaluate.results import RetrievalResult
@@ -72,6 +74,42 @@ def print_citations(result: "CitationsResult") -> None:
     rows = [(group.name, (group.questions, group.citations), group.scores) for group in result.groups]
     _print_scores(("asked", "citations"), MEASURES, rows)
     _print_missing(sum(bool(answer.missing) for answer in result.answers))
+
+
+def print_exam(result: "ExamResult", comparison: "ExamComparison | None") -> None:
+    """Scores beside those of guessing, what could not be read, and what changed."""
+    from evaluate.exam.report import exam_groups, solved_by
+
+    print(solved_by(result))
+    rows = [
+        (label, (group.questions,), group.scores | ({"chance": group.chance} if group.chance else {}))
+        for label, group in exam_groups(result)
+    ]
+    measures = ("chance", *(name for name in result.measures if name != "chance"))
+    _print_scores(("questions",), measures, rows)
+    print("chance: what guessing gets, and between what in 95 % of all exams")
+    for name, share in result.overall.unanswered.items():
+        if share:
+            print(f"{name}: no answer could be read for {share:.1%} of the questions; they count as wrong")
+    if loss := result.loss:
+        interval = f"{loss.loss.mean:.3f} ({loss.loss.low:.3f}–{loss.loss.high:.3f})"
+        print(f"loss {interval} nats a token, perplexity {loss.perplexity:.2f}, over {loss.tokens} tokens")
+    if comparison:
+        _print_exam_changes(comparison)
+
+
+def _print_exam_changes(comparison: "ExamComparison") -> None:
+    from evaluate.markdown import signed
+
+    print(f"\nagainst the baseline ({comparison.baseline}), over {comparison.compared} questions:")
+    for group in comparison.groups:
+        for change in group.changes:
+            chance = "" if change.certain else "  (may be chance)"
+            moved = f"{change.before:.3f} → {change.now:.3f}, {signed(change.difference)}{chance}"
+            print(f"  {group.name}, {change.measure}: {moved}")
+    print(f"  lost: {len(comparison.lost)}, won: {len(comparison.won)}; --report FILE names them")
+    if comparison.loss:
+        print(f"  loss: {signed(comparison.loss)} nats a token")
 
 
 def _print_scores(

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from langchain_core.language_models import BaseChatModel
 
+from core.errors import ConfigError
 from core.settings import LlmSettings, Settings
 from rag.answer import Answerer
 from rag.conversation import ModelRewriter, Rewriter, TermRewriter
@@ -17,6 +19,10 @@ from vector_db.embedder import Embedder, bundled_embedder, open_embedder
 from vector_db.library import open_knowledge_base
 from vector_db.reader import LiveKnowledgeBase
 from vector_db.tokenizer import warm_up
+
+if TYPE_CHECKING:
+    from rag.llm import InternLM2Chat
+    from rag.remote import RemoteChat
 
 
 def build_embedder(settings: Settings, bases: Iterable[LiveKnowledgeBase]) -> Embedder | None:
@@ -76,6 +82,19 @@ def build_writing(settings: Settings) -> Writing:
         rewriter = ModelRewriter(chat, chat.get_num_tokens, limits.context)
         return Writing(writer, rewriter, chat.faults, chat.close)
     return Writing(ExtractiveWriter(), TermRewriter())
+
+
+def build_chat(llm: LlmSettings) -> "InternLM2Chat | RemoteChat":
+    """The language model itself that the settings name, loaded; it is to be closed. Raises ConfigError for none."""
+    if llm.urls:
+        from rag.remote import RemoteChat
+
+        return RemoteChat(settings=llm)
+    if llm.model is None:
+        raise ConfigError("no language model is named", mend="set KEBEN_LLM__MODEL to a folder, or KEBEN_LLM__URLS")
+    from rag.llm import InternLM2Chat
+
+    return InternLM2Chat(folder=llm.model, settings=llm)
 
 
 def _model_writer(

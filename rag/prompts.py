@@ -117,6 +117,15 @@ _REMINDER: dict[Mode, dict[Language, str]] = {
         "en": "\n\n(The answer alone on the first line, of a choice its letter; then the reasons, with [number].)",
     },
 }
+# An exam without passages.
+_CLOSED: dict[Language, str] = {
+    "zh": "你在参加考试，凭自己的知识回答。第一行只写答案：选择题写正确选项的字母，其他题写结果。",
+    "en": (
+        "You sit an exam and answer from your own knowledge. The first line holds the answer alone: of a choice the "
+        "letter of the right option, of any other question the result."
+    ),
+}
+_CLOSED_QUESTION: dict[Language, str] = {"zh": "问题：{question}\n\n答案：", "en": "Question: {question}\n\nAnswer:"}
 REWRITE: dict[Language, str] = {
     "zh": (
         "你把对话中的最后一个问题改写成一个不看对话也能懂的问题：用对话里的词语代替“它”“这个”“前者”等指代，补上省略的主题，"
@@ -181,6 +190,17 @@ def asking(mode: Mode, question: str, blocks: Sequence[str], language: Language)
 def bare(question: str) -> str:
     """The user's turn for a model that was trained on questions alone."""
     return escaping.without_tokens(question.strip())
+
+
+def closed_exam(language: Language) -> str:
+    """The system prompt of an exam without passages."""
+    return _CLOSED[language]
+
+
+def closed_question(question: str, language: Language) -> str:
+    """The user's turn of an exam without passages."""
+    asked = escaping.quoted(question.strip(), _LABELS, first=False)
+    return _CLOSED_QUESTION[language].format(question=asked)
 
 
 def rewriting(question: str, history: Sequence[Turn], language: Language) -> str:

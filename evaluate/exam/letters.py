@@ -13,7 +13,7 @@ _LETTER = rf"{_OPEN}(?:选项|option|choice)?{_OPEN}([A-H]){_CLOSE}"
 # The strongest first. In each the last match counts: a model weighs before it decides.
 _SAYS = (
     rf"(?:最终|正确|标准|参考)?(?:答案|选项|选择)\s*(?:应该|应当|应|就|便)?\s*(?:是|为|选择?|:|=|->|→)+{_LETTER}",
-    rf"\b(?:answer|choice|option)\b(?:\s+(?:to|of)\s[^.\n]{{1,80}}?)?\s*(?:is|would be|should be|must be|:|=)+{_LETTER}",
+    rf"\b(?:answer|choice|option)\b(?:\s+(?:to|of)\s[^.\n]{{1,80}}?)?\s*(?:is|(?:would|should|must) be|:|=)+{_LETTER}",
     rf"(?:故|因此|所以|综上|应该|应当|应|我|本题|此题|该题|正确的是|错误的是)[^。\n]{{0,12}}?选\s*择?{_LETTER}",
     rf"(?:^|[^不能可])(?:选择?|选的?是)\s*[::]?{_LETTER}",
     rf"\b(?:choose|select|pick|go with)\b{_LETTER}",

@@ -1,6 +1,6 @@
 """Sets of exam questions: JSON Lines, and the CSV files of CMMLU and C-Eval.
 
-    {"question": "下列不属于线性结构的是", "options": {"A": "栈", "B": "图"}, "answer": "B", "subject": "data_structure"}
+    {"question": "下列不属于线性结构的是", "options": {"A": "栈", "B": "图"}, "answer": "B", "subject": "ds"}
     {"question": "积分 $\\int_0^1 x dx$ 是多少？", "answer": "1/2", "answers": ["0.5"]}
     ,Question,A,B,C,D,Answer                    CMMLU; the subject is the name of the file
     id,question,A,B,C,D,answer,explanation      C-Eval; likewise, without _dev, _val or _test
@@ -120,11 +120,11 @@ def _question(row: _Row, name: str, path: Path, where: str) -> ExamQuestion:
 
 def _options(row: _Row, where: str) -> tuple[str, ...]:
     given = row.options
-    named = {compatible(key).strip().upper(): compatible(text).strip() for key, text in given.items()} if isinstance(
-        given, dict
-    ) else {}  # fmt: skip
-    texts = tuple(named[key] for key in sorted(named)) if named else tuple(compatible(text).strip() for text in given)
-    if named and "".join(sorted(named)) != LETTERS[: len(named)]:
+    named: dict[str, str] = {}
+    if isinstance(given, dict):
+        named = {compatible(key).strip().upper(): text for key, text in sorted(given.items())}
+    texts = tuple(compatible(text).strip() for text in (named.values() if named else given))
+    if named and "".join(named) != LETTERS[: len(named)]:
         raise ConfigError(f'{where}: "options" are {", ".join(named)}', mend="name them A, B, C, … without a gap")
     if len(texts) == 1 or len(texts) > len(LETTERS):
         raise ConfigError(f'{where}: "options" are {len(texts)}', mend=f"give two to {len(LETTERS)}, or none")
