@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.finetune_dataset import dataset
 from cli.finetune_audit import audit
+from cli.finetune_dataset import dataset
 from cli.finetune_embedder import embedder
+from cli.finetune_run import run
 from cli.finetune_train import merge, setup, train
 
 if TYPE_CHECKING:
@@ -21,14 +22,10 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Make data sets, prepare InternLM2 models for the service, and fit an embedder to your books.",
+    help="From a course's questions to a tuned InternLM2 model; and an embedder fitted to your books.",
 )
-app.command()(audit)
-app.command()(embedder)
-app.command()(setup)
-app.command()(train)
-app.command()(merge)
-app.command()(dataset)
+for _command in (setup, run, dataset, audit, train, merge):
+    app.command()(_command)
 
 
 @app.command()
@@ -51,6 +48,9 @@ def layout(
     for name in report.left_out:
         print(f"left out: {name}")
     print(f"serve it: KEBEN_LLM__MODEL={report.folder} keben serve")
+
+
+app.command()(embedder)
 
 
 @contextmanager

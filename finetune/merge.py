@@ -24,7 +24,7 @@ from finetune.model_card import Card, model_card
 from finetune.shards import ShardWriter, find_weights, read_tensors, tensor_shapes
 from finetune.training.checkpoints import newest_checkpoint, step_of
 from finetune.training.environment import ENVIRONMENT, output, program
-from finetune.training.train import steps_in
+from finetune.training.train import CHECKPOINTS, steps_in
 from rag.engine.folder import inspect_folder
 from rag.engine.model_files import read_json
 from rag.trained_prompt import TRAINED_PROMPT, Form, TrainedPrompt
@@ -61,7 +61,7 @@ def merge_run(
     environment: Path = ENVIRONMENT,
 ) -> MergeReport:
     """Merge the newest checkpoint of the training in folder `run`. Raises TrainingError when it is not finished."""
-    checkpoint, steps = newest_checkpoint(run), list(steps_in(run))
+    checkpoint, steps = newest_checkpoint(run / CHECKPOINTS), list(steps_in(run))
     if checkpoint is None or not steps or step_of(checkpoint) < steps[-1].of:
         at = f"it stands at step {steps[-1].step} of {steps[-1].of}" if steps else "it has no steps"
         raise TrainingError(f"{run} is no finished training: {at}", mend="go on: `keben finetune train … --resume`")

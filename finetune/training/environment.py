@@ -26,10 +26,10 @@ def set_up(folder: Path = ENVIRONMENT, *, deepspeed: bool = False, say: Callable
 
     What an interrupted run left is removed first: pip takes half-written packages for whole ones.
     """
-    if _is_whole(folder) and not deepspeed:
+    if is_whole(folder) and not deepspeed:
         return False
     python = folder / "bin" / "python"
-    if not _is_whole(folder):
+    if not is_whole(folder):
         if folder.exists() and not (folder / "pyvenv.cfg").is_file() and any(folder.iterdir()):
             raise TrainingError(f"{folder} holds other things than an environment", mend="move that folder away")
         shutil.rmtree(folder, ignore_errors=True)
@@ -47,7 +47,7 @@ def set_up(folder: Path = ENVIRONMENT, *, deepspeed: bool = False, say: Callable
 
 def program(*arguments: str, folder: Path = ENVIRONMENT) -> list[str]:
     """The command that runs `inside.py`. Raises TrainingError when the environment is not there, or an older one."""
-    if not _is_whole(folder):
+    if not is_whole(folder):
         state = "was made for other versions, or its installation broke off" if folder.exists() else "is not there"
         raise TrainingError(f"the environment of XTuner, {folder}, {state}", mend="run `keben finetune setup`")
     return [str(folder / "bin" / "python"), str(INSIDE), *arguments]
@@ -87,7 +87,8 @@ def output(command: list[str]) -> str:
     return done.stdout
 
 
-def _is_whole(folder: Path) -> bool:
+def is_whole(folder: Path) -> bool:
+    """Whether the environment in `folder` was made to its end, for these versions."""
     mark = folder / _MARK
     return mark.is_file() and mark.read_text(encoding="utf-8") == _fingerprint()
 

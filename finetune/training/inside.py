@@ -7,7 +7,8 @@
     inside.py probe BASE ADAPTER|- IDS OUT                  logits after each row of token ids, as a .npy file
 
 `train` and `pth_to_hf` are XTuner's own tools, with their exit codes (the `xtuner` command hides them). While training,
-a line of JSON is added to FOLDER/progress.jsonl for each step. SIGTERM saves a checkpoint and ends with EXIT_STOPPED.
+a line of JSON is added to progress.jsonl beside FOLDER for each step. SIGTERM saves a checkpoint and ends with
+EXIT_STOPPED.
 """
 
 # mypy: ignore-errors
@@ -46,7 +47,7 @@ def main() -> None:
         _stand_in_for_torchvision()
         _train_without_gpu()
         if command == "train":
-            _follow(Path(arguments[arguments.index("--work-dir") + 1]))
+            _follow(Path(arguments[arguments.index("--work-dir") + 1]).parent)
         sys.argv = [_TOOLS[command], *arguments]
         runpy.run_module(_TOOLS[command], run_name="__main__", alter_sys=True)
 
@@ -179,7 +180,9 @@ def _follow(folder: Path) -> None:
                 runner.save_checkpoint(
                     runner.work_dir, name, meta={"iter": runner.iter + 1, "epoch": runner.epoch}, by_epoch=False
                 )
-                (folder / "last_checkpoint").write_text(str(Path(runner.work_dir) / name), encoding="utf-8")
+                (Path(runner.work_dir) / "last_checkpoint").write_text(
+                    str(Path(runner.work_dir) / name), encoding="utf-8"
+                )
                 sys.exit(EXIT_STOPPED)
 
     for kind in (mmengine.runner.Runner, mmengine.runner.FlexibleRunner):

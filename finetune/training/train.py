@@ -36,6 +36,7 @@ from finetune.training.settings import TrainSettings
 _POLL_SECONDS = 0.2
 _SAVING_SECONDS = 120.0  # to write a checkpoint after Ctrl-C
 _ANSWER = "Sample output:"
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +96,13 @@ def train(
     if not conversations:
         raise TrainingError("there are no rows to train on", mend="look at the report of `keben finetune dataset`")
     checkpoint = _prepare(settings, conversations, folder, where, resume)
-    command = program(*_arguments(settings, folder, checkpoint), folder=environment)
     started = time.monotonic()
     try:
-        _watch(command, folder, on_step, on_answer)
+        if not _is_done(folder, checkpoint):
+            _watch(program(*_arguments(settings, folder, checkpoint), folder=environment), folder, on_step, on_answer)
     finally:
         draw_losses([(step.step, step.loss) for step in steps_in(folder)], folder / "loss.png")
-    done, last = list(steps_in(folder)), newest_checkpoint(folder)
+    done, last = list(steps_in(folder)), newest_checkpoint(folder / CHECKPOINTS)
     if not done or last is None or step_of(last) < done[-1].of:
         raise TrainingError(f"XTuner ended without its last checkpoint in {folder}", mend=f"see {folder / 'train.log'}")
     begun = _records(folder, "start")[-1]
@@ -143,7 +144,7 @@ def _prepare(
             raise TrainingError(
                 f"{folder} was begun with other settings or rows", mend="name another folder, or delete that one"
             )
-        return newest_checkpoint(folder)
+        return newest_checkpoint(folder / CHECKPOINTS)
     shutil.rmtree(base, ignore_errors=True)
     training_copy(settings.base, base)
     write_conversations(data, conversations)
@@ -153,8 +154,13 @@ def _prepare(
     return None
 
 
+def _is_done(folder: Path, checkpoint: Path | None) -> bool:
+    done = list(steps_in(folder))
+    return checkpoint is not None and bool(done) and step_of(checkpoint) == done[-1].of
+
+
 def _arguments(settings: TrainSettings, folder: Path, checkpoint: Path | None) -> list[str]:
-    arguments = ["train", str(folder.resolve() / "config.py"), "--work-dir", str(folder.resolve())]
+    arguments = ["train", str(folder.resolve() / "config.py"), "--work-dir", str(folder.resolve() / CHECKPOINTS)]
     arguments += ["--resume", str(checkpoint.resolve())] if checkpoint else []
     if settings.deepspeed:
         arguments += ["--deepspeed", f"deepspeed_{settings.deepspeed}"]
@@ -197,7 +203,7 @@ def _watch(command: list[str], folder: Path, on_step: OnStep, on_answer: OnAnswe
     if process.returncode == 0:
         return
     if process.returncode == EXIT_STOPPED or -process.returncode == signal.SIGTERM:
-        last = newest_checkpoint(folder)
+        last = newest_checkpoint(folder / CHECKPOINTS)
         at = f"at step {step_of(last)}, which is saved" if last else "before its first step"
         raise TrainingError(f"training was stopped {at}", mend="go on with --resume")
     raise explained(process.returncode, log)

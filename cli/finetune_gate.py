@@ -1,0 +1,134 @@
+"""The gate of `keben finetune run`: exams and losses of a tuned model against its base.
+
+It joins `finetune` and `evaluate`, which know nothing of each other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from evaluate.exam.compare import ExamComparison
+    from evaluate.exam.results import ExamResult
+    from evaluate.loss import Talk
+    from evaluate.loss_results import LossResult
+    from finetune.conversations import Conversation
+    from finetune.course import Course
+    from finetune.flow import Gate, Verdict
+
+
+def gate_of(course: "Course", settings: Settings) -> "Gate":
+    """The gate as the course wants it."""
+
+    def gate(base: Path, candidate: Path, folder: Path, held_out: "Sequence[Conversation]") -> "Verdict":
+        return _measured(course, settings, base, candidate, folder, [row.exchanges for row in held_out])
+
+    return gate
+
+
+@dataclass(frozen=True, slots=True)
+class _Sat:
+    """An exam that base and tuned model sat."""
+
+    name: str
+    before: "ExamResult"
+    now: "ExamResult"
+    comparison: "ExamComparison"
+
+
+def _measured(
+    course: "Course", settings: Settings, base: Path, candidate: Path, folder: Path, held_out: "Sequence[Talk]"
+) -> "Verdict":
+    from evaluate.exam.compare import worse
+    from evaluate.files import write_text
+    from evaluate.loss_results import loss_difference
+    from finetune.flow import Verdict
+
+    exams = _exams(course, settings, base, candidate, folder)
+    lines, falls = [], []
+    for sat in exams:
+        lines += _lines(sat)
+        falls += [
+            f"{sat.name}, {change.measure} {change.before:.3f} → {change.now:.3f} "
+            f"({change.difference.low:+.3f} to {change.difference.high:+.3f})"
+            for change in worse(sat.before, sat.now)
+        ]
+    if held_out:
+        losses = [_loss(settings, model, held_out) for model in (base, candidate)]
+        rise = loss_difference(*losses)
+        assert rise is not None
+        shown = f"{losses[0].loss.mean:.3f} → {losses[1].loss.mean:.3f} ({rise.low:+.3f} to {rise.high:+.3f})"
+        lines.append(f"gate: loss on {len(held_out)} held-out rows {shown}")
+        if rise.low > 0:
+            falls.append(f"loss on held-out rows {shown}")
+    write_text(folder / "report.md", _report(course, exams, lines, falls))
+    return Verdict(tuple(falls), tuple(lines))
+
+
+def _exams(course: "Course", settings: Settings, base: Path, candidate: Path, folder: Path) -> list[_Sat]:
+    """Each set of questions, closed-book and with the books open."""
+    from evaluate.exam.compare import compare_exams
+    from evaluate.exam.questions import limited, read_exam, read_exams
+    from evaluate.exam.run import Sitting, evaluate_exam
+    from evaluate.files import save
+
+    wanted, sat = course.gate, []
+    shots = read_exam(wanted.few_shot) if wanted.few_shot else ()
+    for name, sets in (("course", wanted.exams), ("general", wanted.general)):
+        if not sets:
+            continue
+        questions = limited(read_exams(sets), wanted.limit)
+        for kb in (None, wanted.kb) if wanted.kb and name == "course" else (None,):
+            label = f"{name}-open-book" if kb else name
+            sitting = Sitting(
+                solver="model",
+                sets=tuple(path.name for path in sets),
+                kb=kb,
+                scores=wanted.scores,
+                shots=shots,
+                limit=wanted.limit,
+            )
+            results = []
+            for which, model in (("base", base), ("tuned", candidate)):
+                result = evaluate_exam(_with_model(settings, model), questions, sitting)
+                save(result, folder / f"{label}-{which}.json")
+                results.append(result)
+            sat.append(_Sat(label, results[0], results[1], compare_exams(results[1], results[0])))
+    return sat
+
+
+def _loss(settings: Settings, model: Path, talks: "Sequence[Talk]") -> "LossResult":
+    from evaluate.exam.scorer import Scorer
+    from evaluate.loss import loss_of
+
+    return loss_of(Scorer(model, _with_model(settings, model).llm), model.name, talks)
+
+
+def _with_model(settings: Settings, folder: Path) -> Settings:
+    return settings.model_copy(update={"llm": settings.llm.model_copy(update={"model": folder, "urls": ()})})
+
+
+def _lines(sat: _Sat) -> list[str]:
+    return [
+        f"gate: {sat.name}, {change.measure}: {change.before:.3f} → {change.now:.3f} "
+        f"({change.difference.low:+.3f} to {change.difference.high:+.3f}), {group.questions} questions"
+        for group in sat.comparison.groups
+        if group.name == "all"
+        for change in group.changes
+    ]
+
+
+def _report(course: "Course", exams: Sequence[_Sat], lines: Sequence[str], falls: Sequence[str]) -> str:
+    from evaluate.exam.report import exam_markdown
+    from evaluate.markdown import document
+
+    verdict = "Nothing fell by more than its interval." if not falls else "Fell by more than its interval:"
+    return document(
+        f"# {course.name} against its base",
+        "\n".join(f"- {line.removeprefix('gate: ')}" for line in lines),
+        "\n".join([verdict, *(f"- {fall}" for fall in falls)]),
+        *(exam_markdown(sat.now, sat.comparison).replace("\n# ", "\n## ") for sat in exams),
+    )

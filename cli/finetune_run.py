@@ -1,0 +1,42 @@
+"""`keben finetune run`: the whole flow of a course file. Heavy modules are imported inside, so that help is instant."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.finetune_train import steps_shown
+
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FOLDER", help="Folder of the run; runs/NAME beside the course file.")
+]
+
+
+def run(
+    course: Annotated[Path, typer.Argument(metavar="COURSE", help="Course file, TOML; docs/finetune.md has its form.")],
+    out: Out = None,
+    override: Annotated[
+        str, typer.Option("--override", metavar="REASON", help="Publish a model that fell at the gate; it is recorded.")
+    ] = "",
+) -> None:
+    """Data set, audit, training, merge and gate, in one command.
+
+    Killed or stopped, it goes on where it was when it is run again. The model is in FOLDER/model when it has passed.
+    """
+    from cli.finetune_gate import gate_of
+    from core.settings import load_settings
+    from finetune.course import read_course
+    from finetune.flow import Hooks
+    from finetune.flow import run as run_course
+
+    settings, wanted = load_settings(), read_course(course)
+    folder = out or course.parent / "runs" / wanted.name
+    with steps_shown(quiet=False) as on_step:
+        hooks = Hooks(_say, on_step, lambda text: _say(f"\n{text}\n"))
+        model = run_course(wanted, folder, settings, gate_of(wanted, settings), override=override, hooks=hooks)
+    print(f"{model}: serve it with KEBEN_LLM__MODEL={model} keben serve")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
