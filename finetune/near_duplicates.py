@@ -25,6 +25,11 @@ def normalised(text: str) -> str:
     return kept or "".join(folded.split())
 
 
+def grams(text: str) -> frozenset[int]:
+    """What texts are compared by: the runs of three characters of `text`, normalised."""
+    return frozenset(_grams(normalised(text)).tolist())
+
+
 def groups(texts: Sequence[str], threshold: float = 0.8) -> list[list[int]]:
     """Groups of two or more texts, as indices in ascending order, the groups by their first.
 

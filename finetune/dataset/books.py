@@ -33,6 +33,24 @@ class Section:
         named = [self.book, " > ".join(self.path), f"p. {'–'.join(pages)}" if pages else ""]
         return ", ".join(filter(None, named))
 
+    @property
+    def head(self) -> str:
+        """The titles over it as Markdown headings."""
+        titles = enumerate((self.book, *self.path), 1)
+        return "\n".join(f"{'#' * min(level, 6)} {title}" for level, title in titles)
+
+    def pieces(self, most: int) -> Iterator[str]:
+        """Its text in pieces of at most `most` characters with the head, unless a single passage is longer."""
+        piece: list[str] = []
+        length = len(self.head)
+        for text in self.texts:
+            if piece and length + 2 + len(text) > most:
+                yield "\n\n".join(piece)
+                piece, length = [], len(self.head)
+            piece.append(text)
+            length += 2 + len(text)
+        yield "\n\n".join(piece)
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -72,9 +90,9 @@ def running_text(data_dir: Path, settings: BooksSettings) -> Running:
         )
     found, held_back = Found(f"knowledge base {settings.name}"), set[str]()
     for section in sections:
-        for number, piece in enumerate(_pieces(section, settings.max_characters), 1):
+        for number, body in enumerate(section.pieces(settings.max_characters), 1):
             source = f"{section.place}, piece {number}"
-            found.add(Conversation((Exchange("", piece),), "text", source))
+            found.add(Conversation((Exchange("", f"{section.head}\n\n{body}"),), "text", source))
             if _names(section) & titles.keys():
                 held_back.add(source)
     return Running(found, frozenset(held_back))
@@ -92,14 +110,3 @@ def _sections(content: BookContent) -> Iterator[Section]:
 
 def _names(section: Section) -> frozenset[str]:
     return frozenset(normalised(heading_title(name)) for name in (section.book, *section.path))
-
-
-def _pieces(section: Section, most: int) -> Iterator[str]:
-    head = "\n".join(f"{'#' * min(level, 6)} {title}" for level, title in enumerate((section.book, *section.path), 1))
-    piece = head
-    for text in section.texts:
-        if piece != head and len(piece) + 2 + len(text) > most:
-            yield piece
-            piece = head
-        piece = f"{piece}\n\n{text}"
-    yield piece
