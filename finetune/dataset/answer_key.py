@@ -12,9 +12,9 @@ _KEY_HEADING = re.compile(
     r"|(?:answer\s*key|answers|keys?))\W*$",
     re.IGNORECASE,
 )
-_RANGE = re.compile(r"(\d{1,4})\s*[-~—–～至到]+\s*(\d{1,4})\s*[题.．、:：]*\s*((?:[A-H]\s*)+)(?![A-Za-z])")
-_SINGLE = re.compile(r"(?:^|(?<=[\s,，;；]))(\d{1,4})\s*[.．、:：)）]?\s*([A-H]{1,8}|[√×✓✗对错])(?![A-Za-z\w])")
-_LINE = re.compile(r"^\s*(\d{1,4})\s*[.．、:：)）]\s*(?:[【\[]?答案[】\]]?[:：]?\s*)?(.*)$")
+_RANGE = re.compile(r"(\d{1,5})\s*[-~—–～至到]+\s*(\d{1,5})\s*[题.．、:：]*\s*((?:[A-H]\s*)+)(?![A-Za-z])")
+_SINGLE = re.compile(r"(?:^|(?<=[\s,，;；]))(\d{1,5})\s*[.．、:：)）]?\s*([A-H]{1,8}|[√×✓✗对错])(?![A-Za-z\w])")
+_LINE = re.compile(r"^\s*(\d{1,5})\s*[.．、:：)）]\s*(?:[【\[]?答案[】\]]?[:：]?\s*)?(.*)$")
 _WHY = re.compile(r"[【\[]?\s*(?:答案)?(?:解析|分析|explanation)\s*(?:[】\]]\s*[:：]?|[:：])\s*", re.IGNORECASE)
 _AFTER_LETTER = re.compile(r"^([A-H]{1,8}|[√×✓✗对错])(?:[\s.．。,，;；:：]+(.*))?$", re.DOTALL)
 

@@ -16,6 +16,8 @@ from ingest.previous import Previous
 from vector_db.layout import KnowledgeBaseFolder
 from vector_db.writer import BookContent
 
+_SHORTEST = 10  # characters by which a passage is told
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -54,10 +56,16 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """held_back: sources of the pieces that are kept for the test."""
+    """sources: of the pieces that are held back. text: all that these say, normalised."""
 
     found: Found
-    held_back: frozenset[str]
+    sources: frozenset[str] = frozenset()
+    text: str = ""
+
+    def holds_back(self, conversation: Conversation) -> bool:
+        """Whether it is such a piece, or a question tied to a passage that stands in one."""
+        passage = normalised(conversation.passage)
+        return conversation.source in self.sources or (len(passage) >= _SHORTEST and passage in self.text)
 
 
 def read_sections(data_dir: Path, settings: BooksSettings) -> list[Section]:
@@ -88,14 +96,15 @@ def running_text(data_dir: Path, settings: BooksSettings) -> Running:
         raise DatasetError(
             f"no book and no heading is called {missing[0]!r}", mend=f"the chapters are {', '.join(chapters)[:500]}"
         )
-    found, held_back = Found(f"knowledge base {settings.name}"), set[str]()
+    found, sources, texts = Found(f"knowledge base {settings.name}"), set[str](), list[str]()
     for section in sections:
         for number, body in enumerate(section.pieces(settings.max_characters), 1):
             source = f"{section.place}, piece {number}"
             found.add(Conversation((Exchange("", f"{section.head}\n\n{body}"),), "text", source))
             if _names(section) & titles.keys():
-                held_back.add(source)
-    return Running(found, frozenset(held_back))
+                sources.add(source)
+                texts.append(normalised(body))
+    return Running(found, frozenset(sources), "\n".join(texts))
 
 
 def _sections(content: BookContent) -> Iterator[Section]:

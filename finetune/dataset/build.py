@@ -56,10 +56,8 @@ def build_dataset(settings: DatasetSettings, keben: Settings | None = None) -> D
     """
     keben = keben or load_settings()
     sources = read_sources(settings.sources, keben.ingest)
-    held_back: frozenset[str] = frozenset()
-    if settings.kb:
-        running = running_text(keben.data_dir, settings.kb)
-        held_back = running.held_back
+    running = running_text(keben.data_dir, settings.kb) if settings.kb else None
+    if running:
         sources.append(running.found)
     if settings.identity:
         sources.append(identity_rows(settings.identity))
@@ -69,6 +67,7 @@ def build_dataset(settings: DatasetSettings, keben: Settings | None = None) -> D
             f"no row is left of the {sum(found.rows for found in sources)} that were read{_first_reason(sources)}",
             mend="fill in the questions and answers, or name other sources",
         )
+    held_back = {at for at, one in enumerate(conversations) if running and running.holds_back(one)}
     train, test = split(conversations, settings.test_share, settings.seed, settings.near, held_back)
     return _write(settings, train, test, sources)
 

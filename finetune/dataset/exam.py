@@ -12,7 +12,7 @@ from finetune.dataset.found import Found, LeftOut, Place
 from finetune.dataset.questions import Question, from_question
 
 _NUMBERED = re.compile(
-    r"^\s*(?:第\s*)?[(（【\[]?(?P<number>\d{1,4})(?:\s*[(（][^()（）]{1,10}[)）](?=\s*[.．、:：]))?(?:\s*题\s*[.．、:：)）】\]]?|\s*[.．、:：)）】\]])\s*(?!\d)(?P<rest>.*)$"
+    r"^\s*(?:第\s*)?[(（【\[]?(?P<number>\d{1,5})(?:\s*[(（][^()（）]{1,10}[)）](?=\s*[.．、:：]))?(?:\s*题\s*[.．、:：)）】\]]?|\s*[.．、:：)）】\]])\s*(?!\d)(?P<rest>.*)$"
 )
 _ANSWER = re.compile(
     r"^\s*[【\[]?\s*(?:(?:正确|参考|标准)?答案|解答|(?:correct\s+)?answer|ans)\s*(?:[】\]]\s*[:：]?|[:：是为]|\s|(?=[A-H√×]))\s*"
@@ -127,10 +127,11 @@ class _Reading:
             # Inside an explanation it may be an item of a list: then the question comes later.
             inside = (last.answered or bool(last.why)) and not self._has_answer(at)
             return None if inside and self._comes_later(at, number) else match
-        complete = last.answered or last.is_choice
-        if last.number < number <= last.number + 1 + _GAP:
-            return match if complete else None
-        return match if number == 1 and complete and (not self._open or self._has_answer(at)) else None
+        if not (last.answered or last.is_choice):
+            return None
+        # A number out of order: numbers may be missing, wrong, or begin anew.
+        follows = last.number < number <= last.number + 1 + _GAP or (number == 1 and not self._open)
+        return match if follows or self._has_answer(at) else None
 
     def _comes_later(self, at: int, number: int) -> bool:
         """Whether a question of this number, with options or an answer, follows soon."""

@@ -1,6 +1,6 @@
 """One row of a file of questions, whatever shape it has, as a conversation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
 from finetune.conversations import KINDS, Conversation, Exchange, Kind
@@ -28,9 +28,7 @@ def read_row(row: Row, place: Place, source: SourceSettings) -> Result:
     result = _shape_of(row, place, source)(row, place, source)
     if isinstance(result, LeftOut):
         return result
-    exchanges = tuple(
-        each if each.system else Exchange(each.input, each.output, source.system) for each in result.exchanges
-    )
+    exchanges = _prompted(result.exchanges, source.system)
     for number, each in enumerate(exchanges, 1):
         named = f" of exchange {number}" if len(exchanges) > 1 else ""
         if not each.output.strip():
@@ -38,6 +36,16 @@ def read_row(row: Row, place: Place, source: SourceSettings) -> Result:
         if not each.input.strip() and result.kind != "text":
             return place.left_out(f"the question{named} is empty")
     return Conversation(exchanges, result.kind, result.source, result.passage)
+
+
+def _prompted(exchanges: Sequence[Exchange], system: str) -> tuple[Exchange, ...]:
+    """Each system prompt where it begins to be in force: XTuner writes it wherever it stands."""
+    made, before = list[Exchange](), ""
+    for each in exchanges:
+        prompt = each.system or before or system
+        made.append(Exchange(each.input, each.output, "" if prompt == before else prompt))
+        before = prompt
+    return tuple(made)
 
 
 def _shape_of(row: Row, place: Place, source: SourceSettings) -> Callable[[Row, Place, SourceSettings], Result]:

@@ -161,6 +161,17 @@ def test_books_as_running_text(tmp_path: Path, library_settings: Settings) -> No
     assert short.train + short.test >= report.train + report.test
 
 
+def test_questions_on_a_chapter_that_is_held_back_are_in_the_test(tmp_path: Path, library_settings: Settings) -> None:
+    passage = "不可剥夺条件：进程已获得的资源在用完之前不能被强行剥夺。"
+    rows = [{"question": f"第{number}问：什么不能剥夺？", "answer": "资源", "passage": passage} for number in range(3)]
+    rows.append({"question": "作业的周转时间怎么算？", "answer": "见书", "passage": "从提交到完成所经历的时间"})
+    path = tmp_path / "made.jsonl"
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    kb = {"name": "default", "hold_back": ["死锁"]}
+    report = build(tmp_path, library_settings, sources=[{"path": path}], kb=kb, test_share=0)
+    assert report.kinds["question"] == {"train": 1, "test": 3}
+
+
 def test_books_and_chapters_that_are_not_there(tmp_path: Path, library_settings: Settings) -> None:
     with pytest.raises(DatasetError, match=r"no book '高等数学'\n.*its books are .*操作系统"):
         build(tmp_path, library_settings, kb={"name": "default", "books": ["高等数学"]})

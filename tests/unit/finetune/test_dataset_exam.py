@@ -86,6 +86,15 @@ def test_an_answer_written_into_the_brackets_is_taken_out_of_the_question() -> N
     ]
 
 
+def test_numbers_out_of_order_swallow_no_question() -> None:
+    question = "{n}. 题目{n}之{k}\nA. 甲\nB. 乙\n答案：B\n解析：因为\n1. 其一\n2. 其二\n"
+    found = read("".join(question.format(n=n, k=k) for k, n in enumerate((1, 2, 2, 40, 41, 7, 1, 2))))
+    assert [asked.split("\n")[0] for asked, _ in pairs(found)] == [
+        "题目1之0", "题目2之1", "题目2之2", "题目40之3", "题目41之4", "题目7之5", "题目1之6", "题目2之7",
+    ]  # fmt: skip
+    assert {answer for _, answer in pairs(found)} == {"B. 乙\n\n因为\n1. 其一\n2. 其二"}
+
+
 def test_what_is_left_out_is_listed_with_its_reason() -> None:
     found = read(
         "1. 有答案 A. 甲 B. 乙\n答案：A\n2. 没有答案 A. 甲 B. 乙\n3. 答错了 A. 甲 B. 乙\n答案：D\n以上是全部题目\n"

@@ -38,7 +38,7 @@ SIMPLE = (Exchange("甲", "乙"),)
         ({"instruction": "甲", "input": "", "output": "乙"}, SIMPLE),
         (
             {"instruction": "译", "input": "x", "output": "y", "system": "s", "history": [["p", "q"]]},
-            (Exchange("p", "q", "s"), Exchange("译\nx", "y", "s")),
+            (Exchange("p", "q", "s"), Exchange("译\nx", "y")),
         ),
         ({"conversations": [{"from": "human", "value": "甲"}, {"from": "gpt", "value": "乙"}]}, SIMPLE),
         (
@@ -77,6 +77,12 @@ def test_a_system_prompt_for_rows_that_bring_none(tmp_path: Path) -> None:
     assert one(tmp_path, {"question": "甲", "answer": "乙"}, system="s").exchanges[0].system == "s"
 
 
+def test_a_system_prompt_stands_where_it_begins_to_be_in_force(tmp_path: Path) -> None:
+    turns = [{"system": system, "input": "甲", "output": "乙"} for system in ("s", "", "s", "t", "t")]
+    made = one(tmp_path, {"conversation": turns}, system="other")
+    assert [exchange.system for exchange in made.exchanges] == ["s", "", "", "t", ""]
+
+
 def test_named_fields(tmp_path: Path) -> None:
     columns = {"question": "ask_me", "answer": "tell_me"}
     assert one(tmp_path, {"ask_me": "甲", "tell_me": "乙"}, columns=columns).exchanges == SIMPLE
@@ -105,7 +111,7 @@ def test_tools_are_called_in_the_words_of_internlm2(tmp_path: Path) -> None:
     assert made.kind == "agent"
     assert made.exchanges == (
         Exchange("天气？", call, system),
-        Exchange(f'{ENVIRONMENT}{{"t": 22}}', "22 度", system),
+        Exchange(f'{ENVIRONMENT}{{"t": 22}}', "22 度"),
     )
 
 
