@@ -1,4 +1,4 @@
-"""`keben eval`: measures of a knowledge base. Heavy modules are imported inside, so that help is instant."""
+"""`keben eval`: measures of knowledge bases and models. Heavy modules are imported inside, so that help is instant."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Measure a knowledge base against questions with known answers.",
+    help="Measure a knowledge base, or a language model, against questions with known answers.",
 )
 
 app.command()(exam)

@@ -9,6 +9,7 @@ not among them. An output after an empty input, alone in its conversation, is pl
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
@@ -71,7 +72,8 @@ def mean_loss(
     and settings give the same result. Raises ModelError for a folder that cannot be loaded, and ConfigError when there
     is nothing to foretell.
     """
-    return loss_of(Scorer(folder, settings or LlmSettings()), folder.name, conversations, track=track)
+    with closing(Scorer(folder, settings or LlmSettings())) as scorer:
+        return loss_of(scorer, str(folder), conversations, track=track)
 
 
 def loss_of(scorer: Scorer, name: str, conversations: Sequence[Talk], *, track: Track = iter) -> LossResult:

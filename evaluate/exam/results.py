@@ -1,6 +1,6 @@
 """What an exam found, as it is saved and compared."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -97,9 +97,9 @@ def chosen(question: ExamQuestion, letter: str | None, said: str = "") -> Pick:
     return Pick(chosen=letter, right=float(letter in question.answers), said=said[:_SAID])
 
 
-def written(question: ExamQuestion, answer: str, is_right: Callable[[str, Sequence[str]], bool], said: str) -> Pick:
+def written(answer: str, right: bool, said: str) -> Pick:
     """The pick of a short answer."""
-    return Pick(chosen=answer or None, right=float(is_right(answer, question.answers)), said=said[:_SAID])
+    return Pick(chosen=answer or None, right=float(right), said=said[:_SAID])
 
 
 def group(name: str, rows: Sequence[ExamRow]) -> ExamGroup:

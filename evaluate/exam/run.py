@@ -1,8 +1,8 @@
 """An exam from the questions to the result."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from core.errors import ConfigError
@@ -16,7 +16,9 @@ from evaluate.exam.solvers import Found, Picks, by_chance, by_likelihood, by_sup
 from evaluate.loss import Talk, loss_of
 from evaluate.loss_results import LossResult
 from evaluate.records import Served, served
-from rag.build import build_embedder, build_retriever
+from rag.build import CONTEXT_ELSEWHERE, build_chat, build_embedder, build_retriever
+from rag.llm import InternLM2Chat
+from rag.model_writer import Limits
 from vector_db.embedder import bundled_embedder
 from vector_db.library import open_knowledge_base
 
@@ -171,13 +173,15 @@ def _by_model(
     weighed = [name for name in sitting.scores if name != "written"]
     if weighed or talks:
         assert settings.llm.model is not None
-        scorer = Scorer(settings.llm.model, settings.llm)
-        if weighed:
-            picks = by_likelihood(questions, scorer, measures=weighed, **given)
-        if talks:
-            loss = loss_of(scorer, str(Path(settings.llm.model)), talks, track=track)
-        del scorer
+        with closing(Scorer(settings.llm.model, settings.llm)) as scorer:
+            if weighed:
+                picks = by_likelihood(questions, scorer, measures=weighed, **given)
+            if talks:
+                loss = loss_of(scorer, str(settings.llm.model), talks, track=track)
     if "written" in sitting.scores:
-        more = by_writing(questions, settings.llm, max_new_tokens=sitting.max_new_tokens, **given)
+        with closing(build_chat(settings.llm)) as chat:
+            context = chat.limit if isinstance(chat, InternLM2Chat) else settings.llm.context_tokens
+            limits = Limits(context or CONTEXT_ELSEWHERE, sitting.max_new_tokens)
+            more = by_writing(questions, chat, limits, together=settings.llm.max_running, **given)
         picks = [one | other for one, other in zip(picks, more, strict=True)]
     return picks, loss

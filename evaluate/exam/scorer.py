@@ -35,8 +35,19 @@ class Scorer:
             check_memory(described, settings, dtype.itemsize, cache_tokens=0)
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         self._tokenizer.chat_template = described.chat_template
-        self._model = load_model(folder, settings, self._device, dtype)
+        self._model: Any = load_model(folder, settings, self._device, dtype)
         self.limit = min(settings.context_tokens or described.trained_length, described.trained_length)
+
+    def close(self) -> None:
+        """Free the model's memory, for another process too."""
+        import gc
+
+        import torch
+
+        self._model = None
+        gc.collect()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def count(self, text: str) -> int:
         """Tokens of `text`, as it stands inside a message."""

@@ -1,21 +1,19 @@
 """Who sits an exam: chance, the knowledge base alone, or a language model. Each gives picks for questions in order."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 
-from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 
-from core.settings import LlmSettings
 from core.types import Passage
 from evaluate.exam.asking import bare_messages, exam_messages, examples_for
 from evaluate.exam.letters import chosen_letter
 from evaluate.exam.questions import ExamQuestion
 from evaluate.exam.results import Pick, chosen, written
 from evaluate.exam.scorer import Scorer, Tokens
-from evaluate.exam.short import final_answer, is_right
+from evaluate.exam.short import SameFormula, final_answer, is_right
 from evaluate.exam.support import queries, supported_letter
 from evaluate.exam.symbols import SymbolicEquality
-from rag.build import build_chat
+from rag.model_writer import Limits
 from rag.support import Embed
 
 Picks = dict[str, Pick]  # by measure
@@ -26,7 +24,7 @@ Track = Callable[[Sequence[ExamQuestion]], Iterable[ExamQuestion]]
 # Passages by the key of the question; None for an exam without books.
 Found = Mapping[str, Sequence[Passage]] | None
 
-_TOGETHER = 16  # questions, of which the options are weighed, or the answers written, at the same time
+_TOGETHER = 16  # questions that are weighed or asked at the same time
 
 
 def by_chance(questions: Sequence[ExamQuestion]) -> list[Picks]:
@@ -96,39 +94,38 @@ def _likeliest(some: Sequence[ExamQuestion], values: Iterator[float], measures: 
 
 def by_writing(
     questions: Sequence[ExamQuestion],
-    llm: LlmSettings,
+    chat: BaseChatModel,
+    limits: Limits,
     *,
+    together: int = _TOGETHER,
     found: Found = None,
     shots: Sequence[ExamQuestion] = (),
-    max_new_tokens: int,
     track: Track = iter,
 ) -> list[Picks]:
-    """What the model that the settings name writes, the likeliest token each time."""
+    """What a chat model writes, the likeliest token each time; `limits.answer` tokens at most.
+
+    together: answers that the model may be asked for at the same time.
+    """
     picks: list[Picks] = []
-    with closing(build_chat(llm)) as chat, SymbolicEquality() as symbols:
-        limit = getattr(chat, "limit", None) or llm.context_tokens or _CONTEXT_ELSEWHERE
-        room = limit - min(max_new_tokens, limit // 2)
-
-        def right(said: str, answers: Sequence[str]) -> bool:
-            return is_right(said, answers, symbols.same)
-
+    room = limits.context - min(limits.answer, limits.context // 2)
+    with SymbolicEquality() as symbols:
         for some in _groups(track(questions)):
             asked: list[LanguageModelInput] = [
                 exam_messages(question, examples_for(question, shots), _of(found, question), chat.get_num_tokens, room)
                 for question in some
             ]
-            replies = chat.batch(asked, {"max_concurrency": _TOGETHER}, max_new_tokens=max_new_tokens, temperature=0.0)
+            replies = chat.batch(asked, {"max_concurrency": together}, max_new_tokens=limits.answer, temperature=0.0)
             for question, reply in zip(some, replies, strict=True):
-                said = str(reply.text)
-                if question.options:
-                    pick = chosen(question, chosen_letter(said, question.letters), said)
-                else:
-                    pick = written(question, final_answer(said), right, said)
-                picks.append({"written": pick})
+                picks.append({"written": read(question, str(reply.text), symbols.same)})
     return picks
 
 
-_CONTEXT_ELSEWHERE = 8192  # what every chat model that is served today reads
+def read(question: ExamQuestion, said: str, same_formula: SameFormula) -> Pick:
+    """The answer that a model's words hold."""
+    if question.options:
+        return chosen(question, chosen_letter(said, question.letters), said)
+    answer = final_answer(said)
+    return written(answer, is_right(answer, question.answers, same_formula), said)
 
 
 def _of(found: Found, question: ExamQuestion) -> Sequence[Passage] | None:
