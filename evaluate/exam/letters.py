@@ -8,7 +8,7 @@ _THINKING = re.compile(r"<think>.*?(?:</think>|$)", re.DOTALL)
 _BOX = re.compile(r"\\boxed\s*\{\s*(?:\\(?:text|mathrm)\s*\{)?\s*\(?([A-H])\)?\s*\}")
 _NOT = r"(?:不是|并非|不选|不能选|不应选|排除|is not|isn't|are not|not)"
 # A letter that is a word of its own: not the A of API, not A 's of "A process is".
-_OPEN, _CLOSE = r"[\s*_`\"'“”‘’「『(\[{<$]*", r"(?![A-Za-z0-9+#_])"
+_OPEN, _CLOSE = r"[\s*_`\"'“”‘’「『(\[{<$]*", r"(?![A-Za-z0-9+#_])(?!\s*(?:[、,和或/&]|and|or)\s*[A-H](?![A-Za-z]))"
 _LETTER = rf"{_OPEN}(?:选项|option|choice)?{_OPEN}([A-H]){_CLOSE}"
 # The strongest first. In each the last match counts: a model weighs before it decides.
 _SAYS = (
@@ -26,9 +26,11 @@ _FIRST = re.compile(
     rf"^{_OPEN}(?:选项\s*|option\s+)?([A-H])"
     r"(?:[\s*_`\"'”’」』)\]}>$]*(?:[.,:;、。,]|$|\n)|\s*[)\]]|\s+(?=[^\x00-\x7f])(?![错不也和或与对]))"
 )
-# Nor the article of "A process is".
+# The options said over again, before anything is decided.
+_LISTING = re.compile(r"\W*A[.:)、][^\n]*\S[^\n]*\n(?:.*\n)?\W*B[.:)、]", re.DOTALL)
+# Not the article of "A process is".
 _ALONE = re.compile(r"(?<![A-Za-z0-9_])([A-H])(?![A-Za-z0-9_+#])(?! [a-z])")
-_SEVERAL = re.compile(r"^[\W_]*(?:答案[是为:\s]*)?[A-H](?:\s*[,、和/&]?\s*[A-H])+(?![A-Za-z0-9])")
+_SEVERAL = re.compile(r"^[\W_]*(?:答案[是为:\s]*)?[A-H](?:[ \t]*[,、和/&]?[ \t]*[A-H])+(?![A-Za-z0-9])")
 
 
 def chosen_letter(text: str, letters: str) -> str | None:
@@ -43,13 +45,16 @@ def chosen_letter(text: str, letters: str) -> str | None:
     boxed = _BOX.findall(text)
     if boxed:
         return _known(boxed[-1], letters)
-    if (first := _FIRST.match(text)) and first.group(1) in letters:
+    listed = _LISTING.match(text)
+    if not listed and (first := _FIRST.match(text)) and first.group(1) in letters:
         return first.group(1)
     for pattern in _PATTERNS:
         said = [found.group(1) for found in pattern.finditer(text) if not _denied(text, found)]
         said = [letter for letter in said if letter.isupper() and letter in letters]
         if said:
             return said[-1]
+    if listed:
+        return None
     named = {letter for letter in _ALONE.findall(text) if letter in letters}
     return named.pop() if len(named) == 1 and not re.search(_NOT, text) else None
 

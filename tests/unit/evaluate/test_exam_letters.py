@@ -62,6 +62,22 @@ CHOSEN = [
     ("我认为是 C", "C"),
     ("Both A and B hold", None),
     ("答案是E", None),
+    ("A. 数组\nB. 链表\nC. 栈\nD. 图\n\n答案是 D。", "D"),
+    ("A. 数组是线性的。\n\nB. 链表也是。", None),
+    ("A: array\nB: list\n\nThe answer is B: list", "B"),
+    ("A\nB 错在把栈当队列", "A"),
+    ("A. 栈\n理由：后进先出 [1]。", "A"),
+    ("D\nA. 错\nB. 错", "D"),
+    ("根据段落 [1]，应选（C）", "C"),
+    ("此题选A、B、C、D中的B", None),
+    ("Let me think. Option A is wrong because of X. So the answer must be C.", "C"),
+    ("The right option is therefore B", "B"),
+    ("答案：\n\nC", "C"),
+    ("答案 B", "B"),
+    ("【答案】C", "C"),
+    ("我选择B选项。", "B"),
+    ("正确的选项是：D. 图", "D"),
+    ("A 和 B 都错，C 对", None),
 ]
 
 
