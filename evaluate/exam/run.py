@@ -66,6 +66,7 @@ def evaluate_exam(
     check_examples(questions, sitting.shots)
     loss: LossResult | None = None
     base: Served | None = None
+    model: str | None = None
     if sitting.solver == "chance":
         picks = by_chance(questions)
     elif sitting.solver == "retrieval":
@@ -74,16 +75,16 @@ def evaluate_exam(
         found: Found = None
         if sitting.kb is not None:
             found, base = _passages(settings, questions, sitting.kb, track)
-        picks, loss = _by_model(settings, questions, sitting, found, talks, track)
-    return _result(settings, questions, sitting, picks, base, loss)
+        picks, loss, model = _by_model(settings, questions, sitting, found, talks, track)
+    return _result(questions, sitting, picks, base, model, loss)
 
 
 def _result(
-    settings: Settings,
     questions: Sequence[ExamQuestion],
     sitting: Sitting,
     picks: Sequence[Picks],
     base: Served | None,
+    model: str | None,
     loss: LossResult | None,
 ) -> ExamResult:
     rows = tuple(row(question, some) for question, some in zip(questions, picks, strict=True) if some)
@@ -93,10 +94,9 @@ def _result(
             mend="ask a model to write: --score written",
         )
     overall = group("all", rows)
-    llm = settings.llm
     return ExamResult(
         solver=sitting.solver,
-        model=(str(llm.model) if llm.model else llm.served_name or llm.urls[0]) if sitting.solver == "model" else None,
+        model=model,
         served=base,
         sets=sitting.sets,
         few_shot=max((len(examples_for(question, sitting.shots)) for question in questions), default=0),
@@ -166,9 +166,10 @@ def _by_model(
     found: Found,
     talks: Sequence[Talk],
     track: Track,
-) -> tuple[list[Picks], LossResult | None]:
+) -> tuple[list[Picks], LossResult | None, str]:
+    """Picks, loss, and what the model is called."""
     picks: list[Picks] = [{} for _ in questions]
-    loss = None
+    loss, name = None, str(settings.llm.model)
     given: dict[str, Any] = {"found": found, "shots": sitting.shots, "track": track}
     weighed = [name for name in sitting.scores if name != "written"]
     if weighed or talks:
@@ -177,11 +178,14 @@ def _by_model(
             if weighed:
                 picks = by_likelihood(questions, scorer, measures=weighed, **given)
             if talks:
-                loss = loss_of(scorer, str(settings.llm.model), talks, track=track)
+                loss = loss_of(scorer, name, talks, track=track)
     if "written" in sitting.scores:
         with closing(build_chat(settings.llm)) as chat:
-            context = chat.limit if isinstance(chat, InternLM2Chat) else settings.llm.context_tokens
+            if isinstance(chat, InternLM2Chat):
+                context: int | None = chat.limit
+            else:
+                context, name = settings.llm.context_tokens, chat.name_there
             limits = Limits(context or CONTEXT_ELSEWHERE, sitting.max_new_tokens)
             more = by_writing(questions, chat, limits, together=settings.llm.max_running, **given)
         picks = [one | other for one, other in zip(picks, more, strict=True)]
-    return picks, loss
+    return picks, loss, name

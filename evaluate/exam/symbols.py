@@ -33,9 +33,12 @@ class SymbolicEquality:
         """Whether both are formulas that are understood and equal."""
         process = self._process or self._start()
         assert process.stdin is not None
-        process.stdin.write(json.dumps([one, other]) + "\n")
-        process.stdin.flush()
-        answer = _line(process, self._seconds)
+        try:
+            process.stdin.write(json.dumps([one, other]) + "\n")
+            process.stdin.flush()
+            answer = _line(process, self._seconds)
+        except BrokenPipeError:
+            answer = ""
         if not answer:
             self.close()  # too slow, or out of memory; the next one gets a new process
         return answer == "true"

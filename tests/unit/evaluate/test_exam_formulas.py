@@ -102,6 +102,16 @@ def test_a_comparison_that_takes_too_long_is_ended_and_the_next_one_works() -> N
         assert symbols.same("2", "1+1")
 
 
+def test_a_process_that_was_ended_is_replaced() -> None:
+    with SymbolicEquality(20) as symbols:
+        assert symbols.same("1", "1")
+        assert symbols._process
+        symbols._process.kill()
+        symbols._process.wait()
+        assert not symbols.same("1", "1")
+        assert symbols.same("1", "1")
+
+
 @given(st.text(alphabet="x1.+-*/^_(){}[]|\\=,! fracsqrtlogin", max_size=40))
 def test_any_text_is_a_tree_or_no_formula(text: str) -> None:
     try:
