@@ -2,7 +2,8 @@
 
 Three signs count alike, each by how far it sets the options apart: how well the best passage for question and option
 together ranks; how near the two together come to sentences of the passages for the question; and how much of the
-option alone those passages hold.
+option alone those passages hold. Weights that are fitted to 400 questions of four subjects do no better on questions
+that are left out, nor do ten more signs.
 """
 
 import re
