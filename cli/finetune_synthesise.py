@@ -58,12 +58,12 @@ def synthesise(
     settings = load_settings()
     sections = read_sections(settings.data_dir, BooksSettings(name=kb, books=tuple(book or ())))
     log = SynthesisLog(out)
-    chat = build_chat(settings)
-    caps = Caps(chat.longest_answer, per_passage, max_tokens, max_questions, parallel)
+    chat = build_chat(settings.llm)
+    caps = Caps(settings.llm.max_new_tokens, per_passage, max_tokens, max_questions, parallel)
     with closing(chat), _progress(quiet=as_json) as progress:
-        report = synthesise(pieces_of(sections, max_characters), chat.model, log, caps, progress)
+        report = synthesise(pieces_of(sections, max_characters), chat, log, caps, progress)
     if as_json:
-        print_json({"file": str(out), "model": chat.name, "in_file": log.questions, **report.to_json()})
+        print_json({"file": str(out), "in_file": log.questions, **report.to_json()})
         return
     print(
         f"{report.done} of {report.pieces} passages asked about ({report.skipped} done before), {report.tokens} tokens"

@@ -62,34 +62,6 @@ class Writing:
     close: Callable[[], None] = lambda: None
 
 
-@dataclass(frozen=True, slots=True)
-class Chat:
-    """A language model by itself. longest_answer: in tokens. close: end what was started for it."""
-
-    model: BaseChatModel
-    name: str
-    longest_answer: int
-    close: Callable[[], None]
-
-
-def build_chat(settings: Settings) -> Chat:
-    """The language model that the settings name, loaded. Raises ConfigError when they name none."""
-    llm = settings.llm
-    if llm.urls:
-        from rag.remote import RemoteChat
-
-        remote = RemoteChat(settings=llm)
-        return Chat(remote, remote.name_there, llm.max_new_tokens, remote.close)
-    if llm.model:
-        from rag.llm import InternLM2Chat
-
-        chat = InternLM2Chat(folder=llm.model, settings=llm)
-        return Chat(chat, llm.model.name, llm.max_new_tokens, chat.close)
-    raise ConfigError(
-        "no language model is set", mend="name a folder with KEBEN_LLM__MODEL, or servers with KEBEN_LLM__URLS"
-    )
-
-
 def build_writing(settings: Settings) -> Writing:
     """The extractive writer, or the language model that the settings name, loaded."""
     llm = settings.llm

@@ -146,5 +146,5 @@ def test_a_file_of_another_kind_and_no_model(tmp_path: Path) -> None:
     path.write_text(json.dumps({"question": "甲"}) + "\n", encoding="utf-8")
     with pytest.raises(DatasetError, match=r"a\.jsonl, line 1: not a row of this command"):
         SynthesisLog(path)
-    with pytest.raises(ConfigError, match="no language model is set"):
-        build_chat(Settings())
+    with pytest.raises(ConfigError, match="no language model is named"):
+        build_chat(Settings().llm)
