@@ -34,6 +34,7 @@ from finetune.training.memory import Estimate, check_memory
 from finetune.training.settings import TrainSettings
 
 _POLL_SECONDS = 0.2
+_DRAWING_SECONDS = 30.0  # between two pictures of the loss
 _SAVING_SECONDS = 120.0  # to write a checkpoint after Ctrl-C
 _ANSWER = "Sample output:"
 CHECKPOINTS = "checkpoints"
@@ -101,7 +102,7 @@ def train(
         if not _is_done(folder, checkpoint):
             _watch(program(*_arguments(settings, folder, checkpoint), folder=environment), folder, on_step, on_answer)
     finally:
-        draw_losses([(step.step, step.loss) for step in steps_in(folder)], folder / "loss.png")
+        _draw(folder)
     done, last = list(steps_in(folder)), newest_checkpoint(folder / CHECKPOINTS)
     if not done or last is None or step_of(last) < done[-1].of:
         raise TrainingError(f"XTuner ended without its last checkpoint in {folder}", mend=f"see {folder / 'train.log'}")
@@ -188,8 +189,12 @@ def _watch(command: list[str], folder: Path, on_step: OnStep, on_answer: OnAnswe
             command, env=variables(), stdin=subprocess.DEVNULL, stdout=written, stderr=written, start_new_session=True
         )
         try:
+            drawn = time.monotonic()
             while process.poll() is None:
                 _tell(lines, said, on_step, on_answer)
+                if time.monotonic() - drawn > _DRAWING_SECONDS:
+                    _draw(folder)
+                    drawn = time.monotonic()
                 time.sleep(_POLL_SECONDS)
             _tell(lines, said, on_step, on_answer)
         except KeyboardInterrupt:
@@ -207,6 +212,10 @@ def _watch(command: list[str], folder: Path, on_step: OnStep, on_answer: OnAnswe
         at = f"at step {step_of(last)}, which is saved" if last else "before its first step"
         raise TrainingError(f"training was stopped {at}", mend="go on with --resume")
     raise explained(process.returncode, log)
+
+
+def _draw(folder: Path) -> None:
+    draw_losses([(step.step, step.loss) for step in steps_in(folder)], folder / "loss.png")
 
 
 def _tell(lines: Any, said: Any, on_step: OnStep, on_answer: OnAnswer) -> None:

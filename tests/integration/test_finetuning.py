@@ -29,6 +29,7 @@ from finetune.training.train import train
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1200),
     pytest.mark.skipif(not is_whole(ENVIRONMENT), reason="the environment of XTuner is missing: keben finetune setup"),
 ]
 ROWS = [
