@@ -32,7 +32,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import psutil
+import torch
 from generating.models import SIZES, write_random_model
+from safetensors.torch import load_file, save_file
 
 from core.settings import PROJECT
 from finetune.conversations import Conversation, Exchange
@@ -49,6 +51,7 @@ def main() -> None:
     texts = [path.read_text(encoding="utf-8") for path in sorted((PROJECT / "knowledge" / "_sources").glob("*.md"))]
     if options.write_model:
         write_random_model(options.write_model, options.size, texts, "cpu")
+        _sharpen(options.write_model / "model.safetensors")
         return
     rows = _rows(texts, options.rows, options.length)
     print(f"{options.size}, {len(rows)} rows of {options.length} tokens at most\n")
@@ -144,6 +147,14 @@ def _rows(texts: list[str], count: int, length: int) -> list[Conversation]:
     size = length * 4
     pieces = [joined[at : at + size] for at in range(0, len(joined) - size, max(1, (len(joined) - size) // count))]
     return [Conversation((Exchange("什么是操作系统？", piece),)) for piece in pieces[:count]]
+
+
+def _sharpen(path: Path) -> None:
+    """Another last layer: that of the benchmarks never ends an answer, and with adapters alone is sure of nothing."""
+    weights = load_file(path)
+    head = weights["lm_head.weight"]
+    weights["lm_head.weight"] = (torch.randn(head.shape, generator=torch.Generator().manual_seed(0)) * 0.15).to(head)
+    save_file(weights, path, metadata={"format": "pt"})
 
 
 def _options() -> argparse.Namespace:

@@ -42,7 +42,7 @@ class _Sat:
 def _measured(
     course: "Course", settings: Settings, base: Path, candidate: Path, folder: Path, held_out: "Sequence[Talk]"
 ) -> "Verdict":
-    from evaluate.exam.compare import worse
+    from evaluate.exam.compare import LEAST_QUESTIONS, worse
     from evaluate.files import write_text
     from evaluate.loss_results import loss_difference
     from finetune.flow import Verdict
@@ -61,8 +61,9 @@ def _measured(
         rise = loss_difference(*losses)
         assert rise is not None
         shown = f"{losses[0].loss.mean:.3f} → {losses[1].loss.mean:.3f} ({rise.low:+.3f} to {rise.high:+.3f})"
-        lines.append(f"gate: loss on {len(held_out)} held-out rows {shown}")
-        if rise.low > 0:
+        few = "" if len(held_out) >= LEAST_QUESTIONS else "; too few to decide"
+        lines.append(f"gate: loss on {len(held_out)} held-out rows {shown}{few}")
+        if rise.low > 0 and not few:
             falls.append(f"loss on held-out rows {shown}")
     write_text(folder / "report.md", _report(course, exams, lines, falls))
     return Verdict(tuple(falls), tuple(lines))
