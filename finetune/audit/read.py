@@ -1,4 +1,7 @@
-"""Data sets to examine: a folder with train.jsonl and test.jsonl, or files of rows as others write them."""
+"""Data sets to examine: a folder with train.jsonl and test.jsonl, or files of rows as others write them.
+
+The readers of `finetune.dataset` leave out rows without an answer, and others that an audit is to find: here they stay.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
