@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.calibrate import app as calibrate_app
-from cli.chat import chat
 from cli.evaluate import app as evaluate_app
 from cli.finetune import app as finetune_app
 from cli.options import AnswerMode, Books, Json, Kb, Subjects, print_json
@@ -34,7 +33,6 @@ app.add_typer(rebuild_app)
 app.add_typer(calibrate_app)
 app.add_typer(evaluate_app, name="eval")
 app.add_typer(finetune_app, name="finetune")
-app.command()(chat)
 
 TopK = Annotated[int | None, typer.Option("--top-k", min=1, max=50, help="Passages to look at.")]
 Asked = Annotated[str, typer.Argument(metavar="QUESTION", help="The question, in Chinese or English.")]

@@ -30,10 +30,6 @@ from rag.engine.model_files import read_json
 from rag.trained_prompt import TRAINED_PROMPT, Form, TrainedPrompt
 
 ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
-_FILES = (
-    *("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"),
-    "chat_template.jinja",
-)
 _BEFORE = "base_model.model."
 Progress = Callable[[str, int, int], None]  # weight, done, in all
 
@@ -53,16 +49,6 @@ class MergeReport:
         return asdict(self)
 
 
-def learnt_of(run: Path, environment: Path = ENVIRONMENT) -> Path:
-    """What the finished training in folder `run` learnt, as `extract` writes it. Raises TrainingError for another."""
-    checkpoint, steps = newest_checkpoint(run / CHECKPOINTS), list(steps_in(run))
-    if checkpoint is None or not steps or step_of(checkpoint) < steps[-1].of:
-        at = f"it stands at step {steps[-1].step} of {steps[-1].of}" if steps else "it has no steps"
-        raise TrainingError(f"{run} is no finished training: {at}", mend="go on: `keben finetune train … --resume`")
-    learnt = run / f"learnt-{step_of(checkpoint)}"
-    return learnt if learnt.is_dir() else extract(run, checkpoint, learnt, environment)
-
-
 def merge_run(
     run: Path,
     base: Path,
@@ -75,7 +61,13 @@ def merge_run(
     environment: Path = ENVIRONMENT,
 ) -> MergeReport:
     """Merge the newest checkpoint of the training in folder `run`. Raises TrainingError when it is not finished."""
-    learnt, steps = learnt_of(run, environment), list(steps_in(run))
+    checkpoint, steps = newest_checkpoint(run / CHECKPOINTS), list(steps_in(run))
+    if checkpoint is None or not steps or step_of(checkpoint) < steps[-1].of:
+        at = f"it stands at step {steps[-1].step} of {steps[-1].of}" if steps else "it has no steps"
+        raise TrainingError(f"{run} is no finished training: {at}", mend="go on: `keben finetune train … --resume`")
+    learnt = run / f"learnt-{step_of(checkpoint)}"
+    if not learnt.is_dir():
+        extract(run, checkpoint, learnt, environment)
     rows = read_conversations(run / "data.jsonl")
     card = Card(
         name=name or target.name,
@@ -135,6 +127,11 @@ def merge(
     described = inspect_folder(base, LlmSettings())
     with new_folder(target, room=find_weights(base).size) as folder:
         places, changed = write_merged(base, learnt, folder, shard_bytes=shard_bytes, progress=progress)
+        for file in ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"):
+            if (base / file).is_file():
+                shutil.copyfile(base / file, folder / file)
+        if (base / "chat_template.jinja").is_file():
+            shutil.copyfile(base / "chat_template.jinja", folder / "chat_template.jinja")
         write_json(folder / TRAINED_PROMPT, prompt.to_json())
         proof = prove_merge(base, learnt, folder, probes, environment)
         (folder / "README.md").write_text(model_card(card, described, proof, prompt), encoding="utf-8")
@@ -145,9 +142,9 @@ def merge(
 def write_merged(
     base: Path, learnt: Path, folder: Path, *, shard_bytes: int = SHARD_BYTES, progress: Progress | None = None
 ) -> tuple[Mapping[str, str], int]:
-    """Write the merged model into `folder`: the file of each weight, and how many the learning changed.
+    """Write the merged weights into `folder`: the file of each, and how many the learning changed. Raises ModelError.
 
-    One file of the base is in memory at a time, and weights for one output file. Raises ModelError.
+    One file of the base is in memory at a time, and weights for one output file.
     """
     learnt_weights, weights = _learnt(learnt), find_weights(base)
     writer, used, done = ShardWriter(folder, shard_bytes), set[str](), 0
@@ -158,9 +155,6 @@ def write_merged(
             done += 1
             if progress:
                 progress(name, done, total)
-    for file in _FILES:
-        if (base / file).is_file():
-            shutil.copyfile(base / file, folder / file)
     if unused := sorted(set(learnt_weights) - used):
         raise ModelError(
             f"{learnt} changes {unused[0]}, which {base} does not have", mend="name the base it was trained on"

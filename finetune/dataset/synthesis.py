@@ -82,7 +82,7 @@ def synthesise(
     """Ask `chat` about every piece that `log` has not done, and append what stands the check.
 
     A question is kept when its evidence stands in the piece and no earlier question is nearly the same. Stops at a cap;
-    a call that fails raises ModelError, and the next run goes on from there.
+    a call that fails raises ModelError when the answers beside it are kept, and the next run goes on from there.
     """
     todo = [piece for piece in pieces if piece.id not in log.done]
     report = SynthesisReport(len(pieces), skipped=len(pieces) - len(todo))
@@ -91,11 +91,18 @@ def synthesise(
         batch = list(_affordable(todo[at : at + caps.parallel], chat, caps, report, log))
         if not batch:
             break
-        replies = chat.batch([prompt for _, prompt, _ in batch], config={"max_concurrency": caps.parallel})
+        prompts = [prompt for _, prompt, _ in batch]
+        replies = chat.batch(prompts, config={"max_concurrency": caps.parallel}, return_exceptions=True)
+        failed: Exception | None = None
         for (piece, _, estimated), reply in zip(batch, replies, strict=True):
+            if isinstance(reply, Exception):
+                failed = failed or reply
+                continue
             used = _tokens(reply) or estimated + chat.get_num_tokens(str(reply.text))
             report.tokens += used
             _keep(piece, read_reply(str(reply.text)), log, caps, report)
+        if failed:
+            raise failed
         at += len(batch)
         report.done += len(batch)
         if progress:

@@ -16,6 +16,9 @@ _NEAR = 0.7
 class SynthesisLog:
     """Rows as data sets have them, each with the id of its passage; beside it, in `FILE.done`, the ids of all passages.
 
+    The rows of a passage are written first, then its id: rows without it are of a run that was killed between them, and
+    are cut off, so that the passage is asked about again.
+
     done: ids of passages that have been asked about. questions: how many the file holds.
     """
 
@@ -27,9 +30,17 @@ class SynthesisLog:
         self.questions = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            lost = path.exists() and not self._ids.exists()
+            self._ids.touch()
             self.done = {line for line in _whole_lines(self._ids) if line}
+            end = 0
             for number, line in enumerate(_whole_lines(path), 1):
-                self._add(line, number)
+                if not self._add(line, number, lost):
+                    os.truncate(path, end)
+                    break
+                end += len(line.encode("utf-8")) + 1
+            if lost:
+                _append(self._ids, sorted(self.done))
         except OSError as error:
             raise DatasetError(f"{path} cannot be read: {error.strerror}", mend="name another file") from error
 
@@ -57,7 +68,8 @@ class SynthesisLog:
         self.done.add(passage_id)
         self.questions += len(rows)
 
-    def _add(self, line: str, number: int) -> None:
+    def _add(self, line: str, number: int, lost: bool) -> bool:
+        """Count a row of a passage that is done. lost: `FILE.done` is, so that every row counts as one."""
         try:
             row = json.loads(line)
             question, passage_id = row["conversation"][0]["input"], row["passage_id"]
@@ -65,9 +77,13 @@ class SynthesisLog:
             raise DatasetError(
                 f"{self._path}, line {number}: not a row of this command: {error}", mend="name a new file with --out"
             ) from error
+        if lost:
+            self.done.add(passage_id)
+        elif passage_id not in self.done:
+            return False
         self.takes(question)
-        self.done.add(passage_id)
         self.questions += 1
+        return True
 
 
 def _whole_lines(path: Path) -> list[str]:

@@ -106,6 +106,39 @@ def test_a_run_that_failed_goes_on_where_it_ended(tmp_path: Path) -> None:
     assert len(read_conversations(out)) == 6
 
 
+def test_killed_at_any_byte_it_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    class Talkative(Teacher):
+        """Two questions for each passage."""
+
+        def _generate(self, messages: list[BaseMessage], *rest: Any, **kwargs: Any) -> ChatResult:
+            first = str(super()._generate(messages, *rest, **kwargs).generations[0].text)
+            sentence = first.rsplit("依据：", 1)[1]
+            more = f"问题：{sentence[::-1]}是什么？\n解答：它。\n依据：{sentence}"
+            return ChatResult(generations=[ChatGeneration(message=AIMessage(f"{first}\n{more}"))])
+
+    whole = tmp_path / "whole.jsonl"
+    synthesise(pieces(3), Talkative(), SynthesisLog(whole), CAPS)
+    rows, ids = whole.read_bytes(), (tmp_path / "whole.jsonl.done").read_bytes()
+    assert rows.count(b"\n") == 6
+    second = len(rows[: rows.index(b"\n", rows.index(b"\n") + 1) + 1])
+    for kept in range(second, len(rows), 7):
+        out = tmp_path / f"{kept}.jsonl"
+        out.write_bytes(rows[:kept])
+        out.with_name(f"{out.name}.done").write_bytes(ids[: ids.index(b"\n") + 1])
+        synthesise(pieces(3), Talkative(), SynthesisLog(out), CAPS)
+        assert out.read_bytes() == rows
+    (tmp_path / "whole.jsonl.done").unlink()
+    for _ in range(2):
+        assert SynthesisLog(whole).questions == 6 and whole.read_bytes() == rows
+
+
+def test_answers_beside_a_failed_call_are_kept(tmp_path: Path) -> None:
+    out = tmp_path / "made.jsonl"
+    with pytest.raises(ModelError):
+        synthesise(pieces(4), Teacher(fails_at=2), SynthesisLog(out), Caps(longest_answer=100, parallel=4))
+    assert len(read_conversations(out)) == 3
+
+
 def test_passages_without_questions_are_not_asked_about_again(tmp_path: Path) -> None:
     log = SynthesisLog(tmp_path / "made.jsonl")
     report = synthesise(pieces(2), Teacher(reply="无"), log, CAPS)
