@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.calibrate import app as calibrate_app
+from cli.chat import app as chat_app
 from cli.evaluate import app as evaluate_app
 from cli.finetune import app as finetune_app
 from cli.options import AnswerMode, Books, Json, Kb, Subjects, print_json
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(rebuild_app)
 app.add_typer(calibrate_app)
+app.add_typer(chat_app)
 app.add_typer(evaluate_app, name="eval")
 app.add_typer(finetune_app, name="finetune")
 

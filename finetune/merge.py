@@ -31,6 +31,7 @@ from rag.trained_prompt import TRAINED_PROMPT, Form, TrainedPrompt
 
 ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _BEFORE = "base_model.model."
+_BESIDE = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 Progress = Callable[[str, int, int], None]  # weight, done, in all
 
 
@@ -127,16 +128,19 @@ def merge(
     described = inspect_folder(base, LlmSettings())
     with new_folder(target, room=find_weights(base).size) as folder:
         places, changed = write_merged(base, learnt, folder, shard_bytes=shard_bytes, progress=progress)
-        for file in ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"):
-            if (base / file).is_file():
-                shutil.copyfile(base / file, folder / file)
-        if (base / "chat_template.jinja").is_file():
-            shutil.copyfile(base / "chat_template.jinja", folder / "chat_template.jinja")
+        copy_beside(base, folder)
         write_json(folder / TRAINED_PROMPT, prompt.to_json())
         proof = prove_merge(base, learnt, folder, probes, environment)
         (folder / "README.md").write_text(model_card(card, described, proof, prompt), encoding="utf-8")
     files = tuple(sorted(set(places.values())))
     return MergeReport(str(target), files, described.parameters, changed, proof)
+
+
+def copy_beside(base: Path, folder: Path) -> None:
+    """Copy what belongs to the weights of a chat model: its config, tokenizer and chat template."""
+    for file in _BESIDE:
+        if (base / file).is_file():
+            shutil.copyfile(base / file, folder / file)
 
 
 def write_merged(
