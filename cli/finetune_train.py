@@ -39,12 +39,24 @@ Set = Annotated[
 
 def setup(
     deepspeed: Annotated[bool, typer.Option("--deepspeed", help="DeepSpeed too, for several GPUs.")] = False,
+    lmdeploy: Annotated[
+        bool, typer.Option("--lmdeploy", help="The environment of LMDeploy instead, .venv-lmdeploy: about 8 GB.")
+    ] = False,
 ) -> None:
     """Make the environment of XTuner, .venv-xtuner: about 2 GB, some minutes."""
-    from finetune.training.environment import ENVIRONMENT, set_up
+    from finetune.training import environment, lmdeploy_environment
 
-    made = set_up(deepspeed=deepspeed, say=lambda text: print(text, file=sys.stderr, flush=True))
-    print(f"{ENVIRONMENT} is {'made' if made else 'there already'}")
+    if lmdeploy and deepspeed:
+        raise ConfigError("--deepspeed is of XTuner, not of LMDeploy", mend="run the command twice, with one of them")
+    if lmdeploy:
+        place, made = lmdeploy_environment.ENVIRONMENT, lmdeploy_environment.set_up(say=_say)
+    else:
+        place, made = environment.ENVIRONMENT, environment.set_up(deepspeed=deepspeed, say=_say)
+    print(f"{place} is {'made' if made else 'there already'}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def train(

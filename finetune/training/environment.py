@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.errors import TrainingError
@@ -22,27 +22,38 @@ _DEEPSPEED = "deepspeed==0.18.2"
 
 
 def set_up(folder: Path = ENVIRONMENT, *, deepspeed: bool = False, say: Callable[[str], None] = print) -> bool:
-    """Make the environment, or do nothing if it is whole. Returns whether it was made. Raises TrainingError.
-
-    What an interrupted run left is removed first: pip takes half-written packages for whole ones.
-    """
-    if is_whole(folder) and not deepspeed:
-        return False
-    python = folder / "bin" / "python"
-    if not is_whole(folder):
-        if folder.exists() and not (folder / "pyvenv.cfg").is_file() and any(folder.iterdir()):
-            raise TrainingError(f"{folder} holds other things than an environment", mend="move that folder away")
-        shutil.rmtree(folder, ignore_errors=True)
-        say(f"making {folder}: about 2 GB, some minutes …")
-        _do([sys.executable, "-m", "venv", str(folder)])
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _do([*pip, "--requirement", str(_PINS)])
-        # Not with what it asks for: that would be CUDA packages and a torch of its own.
-        _do([*pip, "--no-deps", XTUNER])
-        (folder / _MARK).write_text(_fingerprint(), encoding="utf-8")
+    """Make the environment, or do nothing if it is whole. Returns whether it was made. Raises TrainingError."""
+    # XTuner not with what it asks for: that would be CUDA packages and a torch of its own.
+    steps = [["--requirement", str(_PINS)], ["--no-deps", XTUNER]]
+    made = make(folder, steps, _fingerprint(), "2 GB", say=say)
     if deepspeed:
-        _do([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", _DEEPSPEED])
+        _do([*_pip(folder), _DEEPSPEED])
+    return made or deepspeed
+
+
+def make(
+    folder: Path, steps: Sequence[Sequence[str]], fingerprint: str, size: str, *, say: Callable[[str], None] = print
+) -> bool:
+    """Make an environment by some calls of pip, or do nothing if it is whole, of that fingerprint.
+
+    What an interrupted run left is removed first: pip takes half-written packages for whole ones. size: about how
+    large it becomes. Returns whether it was made. Raises TrainingError.
+    """
+    if is_whole(folder, fingerprint):
+        return False
+    if folder.exists() and not (folder / "pyvenv.cfg").is_file() and any(folder.iterdir()):
+        raise TrainingError(f"{folder} holds other things than an environment", mend="move that folder away")
+    shutil.rmtree(folder, ignore_errors=True)
+    say(f"making {folder}: about {size}, some minutes …")
+    _do([sys.executable, "-m", "venv", str(folder)])
+    for step in steps:
+        _do([*_pip(folder), *step])
+    (folder / _MARK).write_text(fingerprint, encoding="utf-8")
     return True
+
+
+def _pip(folder: Path) -> list[str]:
+    return [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
 
 
 def program(*arguments: str, folder: Path = ENVIRONMENT) -> list[str]:
@@ -87,10 +98,10 @@ def output(command: list[str]) -> str:
     return done.stdout
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether the environment in `folder` was made to its end, for these versions."""
+def is_whole(folder: Path, fingerprint: str | None = None) -> bool:
+    """Whether the environment in `folder` was made to its end, for the versions of XTuner or of another fingerprint."""
     mark = folder / _MARK
-    return mark.is_file() and mark.read_text(encoding="utf-8") == _fingerprint()
+    return mark.is_file() and mark.read_text(encoding="utf-8") == (fingerprint or _fingerprint())
 
 
 def _fingerprint() -> str:
