@@ -12,6 +12,7 @@ import typer
 from cli.finetune_audit import audit
 from cli.finetune_dataset import dataset
 from cli.finetune_embedder import embedder
+from cli.finetune_publish import publish
 from cli.finetune_quantize import quantize
 from cli.finetune_run import run
 from cli.finetune_synthesise import synthesise
@@ -26,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From a course's questions to a tuned InternLM2 model; and an embedder fitted to your books.",
 )
-for _command in (setup, run, dataset, synthesise, audit, train, merge, quantize):
+for _command in (setup, run, dataset, synthesise, audit, train, merge, quantize, publish):
     app.command()(_command)
 
 

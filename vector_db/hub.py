@@ -1,4 +1,4 @@
-"""Models of the Hugging Face hub: the local cache first, then the network. The only module that imports its library."""
+"""Models of the Hugging Face hub: the local cache first, then the network. Models are fetched here alone."""
 
 import json
 from pathlib import Path
