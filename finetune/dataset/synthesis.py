@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from core.text import language_of
@@ -91,7 +91,7 @@ def synthesise(
         batch = list(_affordable(todo[at : at + caps.parallel], chat, caps, report, log))
         if not batch:
             break
-        prompts = [prompt for _, prompt, _ in batch]
+        prompts: list[LanguageModelInput] = [prompt for _, prompt, _ in batch]
         replies = chat.batch(prompts, config={"max_concurrency": caps.parallel}, return_exceptions=True)
         failed: Exception | None = None
         for (piece, _, estimated), reply in zip(batch, replies, strict=True):
