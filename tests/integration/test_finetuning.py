@@ -152,7 +152,7 @@ def test_killed_in_every_step_the_flow_goes_on_where_it_was(base: Path, tmp_path
         ("dataset", lambda: out.is_dir()),
         ("audit", lambda: (out / "dataset" / "train.jsonl").is_file()),
         ("train", lambda: (out / "train" / "checkpoints" / "iter_40.pth").is_file()),
-        ("merge", lambda: (out / "candidate.tmp").is_dir() or (out / "train" / "learnt-84").is_dir()),
+        ("merge", lambda: (out / "candidate.tmp").is_dir() or any((out / "train").glob("learnt-*"))),
         ("gate", lambda: (out / "gate").is_dir()),
     ]
     for _, moment in moments:
@@ -166,7 +166,8 @@ def test_killed_in_every_step_the_flow_goes_on_where_it_was(base: Path, tmp_path
     assert process.returncode == 0, told
     assert "model" in said and "train:" not in told  # it was done before
     lines = [json.loads(line) for line in (out / "train" / "progress.jsonl").read_text().splitlines()]
-    assert max(line["step"] for line in lines if line["event"] == "start") >= 40
+    # Not from 40 where the kill came while that checkpoint was written.
+    assert max(line["step"] for line in lines if line["event"] == "start") in (20, 40)
     assert {path.name for path in out.iterdir() if not path.name.startswith(".")} == {
         *("dataset", "audit", "base", "train", "gate", "model", "steps.json"),
     }
