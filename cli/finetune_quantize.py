@@ -64,10 +64,14 @@ def quantize(
     awq needs a GPU and the environment of `keben finetune setup --lmdeploy`. bnb needs neither, and writes nothing: it
     reports what KEBEN_LLM__BITS saves, and how the model does in an exam then.
     """
+    if exams:
+        from evaluate.exam.questions import read_exams
+
+        read_exams(exams)  # a fault in them is found before minutes of work
     if method is Method.bnb:
         _report_bnb(model, int(bits.value), exams or [], limit, as_json=as_json)
     else:
-        _write_awq(model, out, calibration, samples, length, exams or [], as_json=as_json)
+        _write_awq(model, out, calibration, samples, length, exams or [], limit, as_json=as_json)
 
 
 def _write_awq(
@@ -77,30 +81,41 @@ def _write_awq(
     samples: int,
     length: int,
     exams: list[Path],
+    limit: int | None,
     *,
     as_json: bool,
 ) -> None:
     if out is None:
         raise ConfigError("--method awq writes a folder, and none is named", mend="name it: --out FOLDER")
     from finetune.quantize import check_model, quantize_awq
-    from finetune.training.lmdeploy_environment import require_gpu
+    from finetune.training import lmdeploy_environment as there
 
-    require_gpu()
+    there.require_gpu(there.ENVIRONMENT)
     check_model(model)
     rows = _rows(model, calibration)
     if not as_json:
         print(f"quantizing with {len(rows)} rows: minutes …", file=sys.stderr, flush=True)
-    report = quantize_awq(model, out, rows, samples=samples, length=length)
+    report = quantize_awq(model, out, rows, samples=samples, length=length, environment=there.ENVIRONMENT)
+    result, comparison = _awq_exams(model, out, exams, limit, quiet=as_json) if exams else (None, None)
     if as_json:
-        print_json(report.to_json())
+        print_json(report.to_json() | _plain(result, comparison))
         return
     print(f"{out}: calibrated with {report.blocks} texts of {report.length} tokens; {_sizes(report.sizes)}")
     print(f"serve it: .venv-lmdeploy/bin/lmdeploy serve api_server {out} --model-format awq --server-port 23333")
     print("then: KEBEN_LLM__URLS='[\"http://127.0.0.1:23333/v1\"]' keben serve")
-    if exams:
-        sets = " ".join(f"--set {exam}" for exam in exams)
-        print(f"before: keben eval exam {sets} --model {model} --score written --save before.json")
-        print(f"after, with those URLS: keben eval exam {sets} --score written --baseline before.json")
+    _print_exams(result, comparison)
+
+
+def _awq_exams(
+    model: Path, out: Path, exams: list[Path], limit: int | None, *, quiet: bool
+) -> "tuple[ExamResult, ExamComparison]":
+    """After: with the weights as a server for AWQ computes with them."""
+    from core.settings import load_settings
+    from finetune.dequantize import dequantized
+
+    with dequantized(out) as plain:
+        settings = load_settings()
+        return _sat(_of(settings, model, None), _of(settings, plain, None), exams, limit, quiet=quiet)
 
 
 def _rows(model: Path, calibration: Path | None) -> "list[Conversation]":
@@ -122,29 +137,29 @@ def _report_bnb(model: Path, bits: int, exams: list[Path], limit: int | None, *,
     from rag.engine.loading import best_device, best_dtype
 
     settings = load_settings()
-    llm = settings.llm.model_copy(update={"model": model, "urls": (), "bits": None})
-    settings = settings.model_copy(update={"llm": llm})
-    dtype = best_dtype(llm, best_device(llm))
-    sizes = bits_sizes(inspect_folder(model, llm), bits, dtype.itemsize)
-    result, comparison = _exams(settings, bits, exams, limit, quiet=as_json) if exams else (None, None)
+    before, after = _of(settings, model, None), _of(settings, model, bits)
+    dtype = best_dtype(before.llm, best_device(before.llm))
+    sizes = bits_sizes(inspect_folder(model, before.llm), bits, dtype.itemsize)
+    result, comparison = _sat(before, after, exams, limit, quiet=as_json) if exams else (None, None)
+    name = str(dtype).removeprefix("torch.")
     if as_json:
-        found: dict[str, Any] = {"model": str(model), "bits": bits, "dtype": str(dtype).removeprefix("torch.")}
-        found |= {"sizes": asdict(sizes), "result": result.model_dump(mode="json") if result else None}
-        found["comparison"] = comparison.model_dump(mode="json") if comparison else None
-        print_json(found)
+        found = {"model": str(model), "bits": bits, "dtype": name, "sizes": asdict(sizes)}
+        print_json(found | _plain(result, comparison))
         return
-    print(f"{model} in {bits} bits, against {str(dtype).removeprefix('torch.')}: {_sizes(sizes)}")
-    if result:
-        from cli.scores import print_exam
-
-        print_exam(result, comparison)
+    print(f"{model} in {bits} bits, against {name}: {_sizes(sizes)}")
     print(f"load it so: KEBEN_LLM__MODEL={model} KEBEN_LLM__BITS={bits} keben serve")
+    _print_exams(result, comparison)
 
 
-def _exams(
-    settings: "Settings", bits: int, exams: list[Path], limit: int | None, *, quiet: bool
+def _of(settings: "Settings", folder: Path, bits: int | None) -> "Settings":
+    llm = settings.llm.model_copy(update={"model": folder, "urls": (), "bits": bits})
+    return settings.model_copy(update={"llm": llm})
+
+
+def _sat(
+    before: "Settings", after: "Settings", exams: list[Path], limit: int | None, *, quiet: bool
 ) -> "tuple[ExamResult, ExamComparison]":
-    """Sat as the weights are, then in fewer bits."""
+    """The same exam twice; first in fewer bits, which may not be possible here."""
     from cli.scores import tracked
     from evaluate.exam.compare import compare_exams
     from evaluate.exam.questions import limited, read_exams
@@ -152,12 +167,23 @@ def _exams(
 
     questions = limited(read_exams(exams), limit)
     sitting = Sitting("model", tuple(map(str, exams)), limit=limit)
-    results = []
-    for in_bits in (None, bits):
-        llm = settings.llm.model_copy(update={"bits": in_bits})
-        sat = settings.model_copy(update={"llm": llm})
-        results.append(evaluate_exam(sat, questions, sitting, track=lambda some: tracked(some, quiet=quiet)))
-    return results[1], compare_exams(results[1], results[0])
+    now, then = (
+        evaluate_exam(settings, questions, sitting, track=lambda some: tracked(some, quiet=quiet))
+        for settings in (after, before)
+    )
+    return now, compare_exams(now, then)
+
+
+def _plain(result: "ExamResult | None", comparison: "ExamComparison | None") -> dict[str, Any]:
+    found = {"result": result, "comparison": comparison}
+    return {name: value.model_dump(mode="json") if value else None for name, value in found.items()}
+
+
+def _print_exams(result: "ExamResult | None", comparison: "ExamComparison | None") -> None:
+    from cli.scores import print_exam
+
+    if result:
+        print_exam(result, comparison)
 
 
 def _sizes(sizes: "Sizes") -> str:
