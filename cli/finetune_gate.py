@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from finetune.course import Course
     from finetune.flow import Gate, Verdict
 
+HELD_OUT = "held-out rows"
+
 
 def gate_of(course: "Course", settings: Settings) -> "Gate":
     """The gate as the course wants it."""
@@ -56,17 +58,25 @@ def _measured(
             f"({change.difference.low:+.3f} to {change.difference.high:+.3f})"
             for change in worse(sat.before, sat.now)
         ]
-    if held_out:
-        losses = [_loss(settings, model, held_out) for model in (base, candidate)]
+    for name, talks in _talks(course, held_out):
+        losses = [_loss(settings, model, talks) for model in (base, candidate)]
         rise = loss_difference(*losses)
         assert rise is not None
         shown = f"{losses[0].loss.mean:.3f} → {losses[1].loss.mean:.3f} ({rise.low:+.3f} to {rise.high:+.3f})"
-        few = "" if len(held_out) >= LEAST_QUESTIONS else "; too few to decide"
-        lines.append(f"gate: loss on {len(held_out)} held-out rows {shown}{few}")
-        if rise.low > 0 and not few:
-            falls.append(f"loss on held-out rows {shown}")
+        few = "" if len(talks) >= LEAST_QUESTIONS else "; too few to decide"
+        lines.append(f"gate: loss on {len(talks)} {name} {shown}{few}")
+        if rise.low > 0 and not few and name == HELD_OUT:
+            falls.append(f"loss on {name} {shown}")
     write_text(folder / "report.md", _report(course, exams, lines, falls))
     return Verdict(tuple(falls), tuple(lines))
+
+
+def _talks(course: "Course", held_out: "Sequence[Talk]") -> "list[tuple[str, Sequence[Talk]]]":
+    """What losses are measured on, with its name. What was not trained for may well be foretold less well."""
+    from evaluate.loss import read_loss_set
+
+    general: list[Talk] = [talk for path in course.gate.general_rows for talk in read_loss_set(path)]
+    return [(name, talks) for name, talks in ((HELD_OUT, held_out), ("general rows", general)) if talks]
 
 
 def _exams(course: "Course", settings: Settings, base: Path, candidate: Path, folder: Path) -> list[_Sat]:

@@ -46,6 +46,10 @@ class PromptSettings(_Part):
 class GateSettings(_Part):
     exams: tuple[Path, ...] = Field((), description="Exams of the course, as for `keben eval exam`.")
     general: tuple[Path, ...] = Field((), description="Exams of other subjects, which show what was forgotten.")
+    general_rows: tuple[Path, ...] = Field(
+        (),
+        description="Conversations of other subjects, JSON Lines: the loss on them is reported, and decides nothing.",
+    )
     few_shot: Path | None = Field(None, description="Worked examples for the exams.")
     kb: str | None = Field(None, description="Knowledge base: the exams are sat with its books open, too.")
     limit: int | None = Field(None, ge=1, description="Questions of each subject; unset: all.")
@@ -98,6 +102,7 @@ def _below(course: Course, folder: Path) -> Course:
                 update={
                     "exams": under(gate.exams),
                     "general": under(gate.general),
+                    "general_rows": under(gate.general_rows),
                     "few_shot": folder / gate.few_shot if gate.few_shot else None,
                 }
             ),

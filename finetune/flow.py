@@ -194,7 +194,8 @@ def _pass(
 ) -> Path:
     """Measure, and give the candidate its name. Raises TrainingError when it fell and nobody overrides."""
     model, place = folder / "model", folder / "gate"
-    wanted = fingerprint(course.gate, made_from, course.gate.exams, course.gate.general)
+    files = (*course.gate.exams, *course.gate.general, *course.gate.general_rows)
+    wanted = fingerprint(course.gate, made_from, files)
     if not steps.done("gate", wanted, place):
         held_out = _prompted(course, read_conversations(folder / "dataset" / TEST), settings)
         place.mkdir(exist_ok=True)

@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -181,7 +182,7 @@ def test_from_rows_to_answers_over_http(base: Path, tmp_path: Path, library_sett
     shared = SHARED / "finetune" / "assistant408_answer2.json"
     settings = {**QUICK, "batch": 8, "epochs": 14, "evaluation_every": 200}
     accept = ["repeated-row", "contradicting-rows", "different-answers"]
-    course = write_course(tmp_path, base, shared, settings, accept=accept)
+    course = write_course(tmp_path, base, shared, settings, accept=accept, general=general_rows(tmp_path))
     process = start(course, KEBEN_DATA_DIR=str(library_settings.data_dir))
     _, told = process.communicate(timeout=560)
     assert process.returncode == 0, told
@@ -195,7 +196,22 @@ def test_from_rows_to_answers_over_http(base: Path, tmp_path: Path, library_sett
         exact(answers_of(folder, library_settings, list(trained)), trained) for folder in (out / "base", out / "model")
     )
     assert before == 0 and after >= 0.9
-    assert "held-out rows" in (out / "gate" / "report.md").read_text(encoding="utf-8")
+    losses = losses_of((out / "gate" / "report.md").read_text(encoding="utf-8"))
+    assert losses["held-out"][1] < losses["held-out"][0] and "general" in losses
+
+
+def losses_of(report: str) -> dict[str, tuple[float, float]]:
+    """Before and after, by what it was measured on."""
+    found = re.findall(r"loss on \d+ ([\w-]+) rows ([\d.]+) → ([\d.]+)", report)
+    return {name: (float(before), float(after)) for name, before, after in found}
+
+
+def general_rows(folder: Path) -> Path:
+    """Questions that have nothing to do with the course."""
+    rows = json.loads((SHARED / "finetune" / "alpaca_zh_demo.json").read_text(encoding="utf-8"))[:30]
+    exchanges = [(Exchange(row["instruction"], row["output"][:300]),) for row in rows]
+    write_conversations(folder / "general.jsonl", map(Conversation, exchanges))
+    return folder / "general.jsonl"
 
 
 def exact(answers: dict[str, str], wanted: dict[str, str]) -> float:
@@ -241,11 +257,17 @@ def rows_file(folder: Path) -> Path:
 
 
 def write_course(
-    folder: Path, base: Path, source: Path, train: dict[str, Any], accept: list[str] | None = None
+    folder: Path,
+    base: Path,
+    source: Path,
+    train: dict[str, Any],
+    accept: Sequence[str] = (),
+    general: Path | None = None,
 ) -> Path:
     lines = ['name = "tiny"', "[dataset]", "seed = 1", "[[dataset.sources]]", f"path = {json.dumps(str(source))}"]
-    lines += ["[audit]", f"accept = {json.dumps(accept or [])}", "[train]", f"base = {json.dumps(str(base))}"]
+    lines += ["[audit]", f"accept = {json.dumps(list(accept))}", "[train]", f"base = {json.dumps(str(base))}"]
     lines += [f"{name} = {json.dumps(value)}" for name, value in train.items()]
+    lines += ["[gate]", f"general_rows = {json.dumps([str(general)])}"] if general else []
     path = folder / "course.toml"
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
