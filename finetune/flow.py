@@ -30,6 +30,7 @@ from finetune.layout import convert
 from finetune.merge import merge_run
 from finetune.prompted import with_passages, with_system
 from finetune.steps import Steps, fingerprint
+from finetune.training.environment import program
 from finetune.training.train import OnAnswer, OnStep, train
 from rag.engine.model_files import read_json
 
@@ -63,6 +64,10 @@ def run(
     override: why a model that fell at the gate is published all the same; it is recorded.
     """
     hooks = hooks or Hooks()
+    # Known now, not after the rows have been looked through.
+    program("machine")
+    if not (course.train.base / "config.json").is_file():
+        raise ConfigError(f"train.base: {course.train.base} is no folder of a model", mend="name that of a chat model")
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         steps = Steps(folder)
@@ -77,7 +82,7 @@ def run(
 def _base(course: Course, folder: Path, hooks: Hooks) -> Path:
     """The base model in the Llama layout, converted where it is not."""
     given, ours = course.train.base, folder / "base"
-    config = read_json(given / "config.json") if (given / "config.json").is_file() else {}
+    config = read_json(given / "config.json")
     if "InternLM2ForCausalLM" not in config.get("architectures", []):
         return given
     if not ours.is_dir():

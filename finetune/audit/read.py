@@ -41,7 +41,9 @@ def _read_file(path: Path) -> list[Conversation]:
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}", mend="name a file or a folder") from error
     except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path} is no JSON: {error}", mend="name a .json or .jsonl file in UTF-8") from error
+        raise DatasetError(
+            f"{path} is no JSON: {error}", mend="make rows of other files first: keben finetune dataset"
+        ) from error
 
 
 def _lines(text: str) -> Iterator[Any]:

@@ -23,7 +23,11 @@ _NOT_OURS = ("rope_parameters", "dtype", "transformers_version")
 
 def check_base(folder: Path) -> ModelFolder:
     """Look through a base model. Raises ModelError for one that cannot be trained here, with the way to mend it."""
-    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{folder} is no folder of a model: it has no config.json", mend="name the base model's folder in --base"
+        )
+    config = read_json(folder / "config.json")
     if "InternLM2ForCausalLM" in config.get("architectures", []):
         raise ModelError(
             f"{folder} has InternLM2's own layout",
