@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.finetune_train import steps_shown
+from cli.options import Json, print_json
 
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="FOLDER", help="Folder of the run; runs/NAME beside the course file.")
@@ -19,6 +20,7 @@ def run(
     override: Annotated[
         str, typer.Option("--override", metavar="REASON", help="Publish a model that fell at the gate; it is recorded.")
     ] = "",
+    as_json: Json = False,
 ) -> None:
     """Data set, audit, training, merge and gate, in one command.
 
@@ -29,12 +31,16 @@ def run(
     from finetune.course import read_course
     from finetune.flow import Hooks
     from finetune.flow import run as run_course
+    from finetune.steps import Steps
 
     settings, wanted = load_settings(), read_course(course)
     folder = out or course.parent / "runs" / wanted.name
-    with steps_shown(quiet=False) as on_step:
+    with steps_shown(quiet=as_json) as on_step:
         hooks = Hooks(_say, on_step, lambda text: _say(f"\n{text}\n"))
         model = run_course(wanted, folder, settings, gate_of(wanted, settings), override=override, hooks=hooks)
+    if as_json:
+        print_json({"model": str(model), "steps": Steps(folder).all})
+        return
     print(f"{model}: serve it with KEBEN_LLM__MODEL={model} keben serve")
 
 

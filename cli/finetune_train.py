@@ -42,6 +42,7 @@ def setup(
     lmdeploy: Annotated[
         bool, typer.Option("--lmdeploy", help="The environment of LMDeploy instead, .venv-lmdeploy: about 8 GB.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Make the environment of XTuner, .venv-xtuner: about 2 GB, some minutes."""
     from finetune.training import environment, lmdeploy_environment
@@ -52,7 +53,10 @@ def setup(
         place, made = lmdeploy_environment.ENVIRONMENT, lmdeploy_environment.set_up(say=_say)
     else:
         place, made = environment.ENVIRONMENT, environment.set_up(deepspeed=deepspeed, say=_say)
-    print(f"{place} is {'made' if made else 'there already'}")
+    if as_json:
+        print_json({"environment": str(place), "made": made})
+    else:
+        print(f"{place} is {'made' if made else 'there already'}")
 
 
 def _say(text: str) -> None:

@@ -36,6 +36,11 @@ class Steps:
         """What was recorded of a step."""
         return self._done.get(name, {})
 
+    @property
+    def all(self) -> dict[str, dict[str, Any]]:
+        """What was recorded, by step."""
+        return self._done
+
     def record(self, name: str, fingerprint: str, **facts: Any) -> None:
         """A step is done."""
         self._done[name] = {"made_from": fingerprint, **facts}
