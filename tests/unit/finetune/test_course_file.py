@@ -130,7 +130,7 @@ def test_a_model_that_fell_is_published_only_with_a_reason(tmp_path: Path) -> No
         return flow._pass(read, tmp_path, Settings(), candidate, candidate, steps, "trained", gate, override, said)
 
     for _ in range(2):
-        with pytest.raises(TrainingError, match="0.6 → 0.4") as caught:
+        with pytest.raises(TrainingError, match=r"0\.6 → 0\.4") as caught:
             run("")
         assert "--override" in caught.value.mend and not (tmp_path / "model").exists()
     assert run("the exam was wrong") == tmp_path / "model" and (tmp_path / "model").is_dir()
