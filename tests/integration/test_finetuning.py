@@ -197,7 +197,7 @@ def test_from_rows_to_answers_over_http(base: Path, tmp_path: Path, library_sett
     )
     assert before == 0 and after >= 0.9
     losses = losses_of((out / "gate" / "report.md").read_text(encoding="utf-8"))
-    assert losses.keys() == {"held-out", "general"}
+    assert losses.keys() == {"held-out", "general"} and losses["held-out"][1] < losses["held-out"][0]
 
 
 def losses_of(report: str) -> dict[str, tuple[float, float]]:
