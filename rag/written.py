@@ -103,7 +103,8 @@ def _sentence(text: str, start: int, body: int, kind: Kind, *, final: bool) -> W
     found = list(sentences(masked(text[body:stretch]), body))
     if not found:
         return Written(kind, start, body, max(body, start + 1)) if whole else None
-    if len(found) == 1 and not whole:
+    # A heading reaches to the end of its line, however many sentences are known of it.
+    if not whole and (len(found) == 1 or kind == "heading"):
         return None
     end = stretch if kind == "heading" else found[0][1]
     return Written(kind, start, body, len(text[:end].rstrip()))

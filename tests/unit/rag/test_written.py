@@ -1,7 +1,7 @@
 """The units of an answer, and that they stay while more of it arrives."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rag.written import next_unit, rows_of, written_units
@@ -95,6 +95,7 @@ def test_units_cover_all_but_blanks(text: str) -> None:
 
 
 @given(TEXTS, st.integers(0, 100))
+@example("# 死锁是互相等待。死锁是互相等待。\\好！好！好！好！", 47)
 def test_units_stay_whatever_arrives_later(text: str, place: int) -> None:
     whole, known = written_units(text), text[: place % (len(text) + 1)]
     at, found = 0, []
