@@ -4,13 +4,12 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from cli.options import Json
+from cli.options import Bits, Json
 from core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,13 +18,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 _SEED = 2**31 - 1
-
-
-class Bits(StrEnum):
-    """As `core.settings.LlmSettings.bits`."""
-
-    four = "4"
-    eight = "8"
 
 
 @app.command()
@@ -75,8 +67,7 @@ def chat(
             print("loading …", file=sys.stderr, flush=True)
         speakers = [_speaker(stack, llm, system, options)]
         if compare:
-            other = llm.model_copy(update={"model": compare, "urls": ()})
-            speakers.append(_speaker(stack, other, system, options))
+            speakers.append(_speaker(stack, llm.with_model(compare), system, options))
             if speakers[0].name == speakers[1].name:
                 speakers[1].name = str(compare)
         if questions or not sys.stdin.isatty() or as_json:

@@ -10,7 +10,7 @@ from cli.options import Json, Kb, print_json
 from cli.scores import print_exam, tracked
 
 if TYPE_CHECKING:
-    from core.settings import Settings
+    pass
 
 
 class SolverName(StrEnum):
@@ -84,7 +84,9 @@ def exam(
     from evaluate.exam.run import Sitting, evaluate_exam
     from evaluate.loss import read_loss_set
 
-    settings = _with_model(load_settings(), model)
+    settings = load_settings()
+    if model:
+        settings = settings.with_model(model)
     files.check_outputs(save, report)
     before = files.load(baseline, ExamResult) if baseline else None
     searched = with_books or solver is SolverName.retrieval
@@ -115,11 +117,3 @@ def exam(
         print_json({"result": result.model_dump(mode="json"), "comparison": changed})
     else:
         print_exam(result, comparison)
-
-
-def _with_model(settings: "Settings", folder: Path | None) -> "Settings":
-    """The settings with the model that was named, in this process."""
-    if folder is None:
-        return settings
-    llm = settings.llm.model_copy(update={"model": folder, "urls": ()})
-    return settings.model_copy(update={"llm": llm})

@@ -4,6 +4,7 @@ It joins `finetune` and `evaluate`, which know nothing of each other.
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,11 +59,12 @@ def _measured(
             f"({change.difference.low:+.3f} to {change.difference.high:+.3f})"
             for change in worse(sat.before, sat.now)
         ]
-    for name, talks in _talks(course, held_out):
-        losses = [_loss(settings, model, talks) for model in (base, candidate)]
-        rise = loss_difference(*losses)
+    talks_of = _talks(course, held_out)
+    before, now = (_losses(settings, model, list(talks_of.values())) for model in (base, candidate))
+    for (name, talks), old, new in zip(talks_of.items(), before, now, strict=True):
+        rise = loss_difference(old, new)
         assert rise is not None
-        shown = f"{losses[0].loss.mean:.3f} → {losses[1].loss.mean:.3f} ({rise.low:+.3f} to {rise.high:+.3f})"
+        shown = f"{old.loss.mean:.3f} → {new.loss.mean:.3f} ({rise.low:+.3f} to {rise.high:+.3f})"
         few = "" if len(talks) >= LEAST_QUESTIONS else "; too few to decide"
         lines.append(f"gate: loss on {len(talks)} {name} {shown}{few}")
         if rise.low > 0 and not few and name == HELD_OUT:
@@ -71,12 +73,12 @@ def _measured(
     return Verdict(tuple(falls), tuple(lines))
 
 
-def _talks(course: "Course", held_out: "Sequence[Talk]") -> "list[tuple[str, Sequence[Talk]]]":
-    """What losses are measured on, with its name. What was not trained for may well be foretold less well."""
+def _talks(course: "Course", held_out: "Sequence[Talk]") -> "dict[str, Sequence[Talk]]":
+    """What losses are measured on, by its name. What was not trained for may well be foretold less well."""
     from evaluate.loss import read_loss_set
 
     general: list[Talk] = [talk for path in course.gate.general_rows for talk in read_loss_set(path)]
-    return [(name, talks) for name, talks in ((HELD_OUT, held_out), ("general rows", general)) if talks]
+    return {name: talks for name, talks in ((HELD_OUT, held_out), ("general rows", general)) if talks}
 
 
 def _exams(course: "Course", settings: Settings, base: Path, candidate: Path, folder: Path) -> list[_Sat]:
@@ -104,22 +106,22 @@ def _exams(course: "Course", settings: Settings, base: Path, candidate: Path, fo
             )
             results = []
             for which, model in (("base", base), ("tuned", candidate)):
-                result = evaluate_exam(_with_model(settings, model), questions, sitting)
+                result = evaluate_exam(settings.with_model(model), questions, sitting)
                 save(result, folder / f"{label}-{which}.json")
                 results.append(result)
             sat.append(_Sat(label, results[0], results[1], compare_exams(results[1], results[0])))
     return sat
 
 
-def _loss(settings: Settings, model: Path, talks: "Sequence[Talk]") -> "LossResult":
+def _losses(settings: Settings, model: Path, sets: "Sequence[Sequence[Talk]]") -> "list[LossResult]":
+    """Of a model on each of `sets`; it is loaded once."""
     from evaluate.exam.scorer import Scorer
     from evaluate.loss import loss_of
 
-    return loss_of(Scorer(model, _with_model(settings, model).llm), model.name, talks)
-
-
-def _with_model(settings: Settings, folder: Path) -> Settings:
-    return settings.model_copy(update={"llm": settings.llm.model_copy(update={"model": folder, "urls": ()})})
+    if not sets:
+        return []
+    with closing(Scorer(model, settings.with_model(model).llm)) as scorer:
+        return [loss_of(scorer, model.name, talks) for talks in sets]
 
 
 def _lines(sat: _Sat) -> list[str]:

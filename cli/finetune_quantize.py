@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import Json, print_json
+from cli.options import Bits, Json, print_json
 from core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,13 +24,6 @@ class Method(StrEnum):
 
     awq = "awq"
     bnb = "bnb"
-
-
-class Bits(StrEnum):
-    """As `core.settings.LlmSettings.bits`."""
-
-    four = "4"
-    eight = "8"
 
 
 def quantize(
@@ -115,7 +108,9 @@ def _awq_exams(
 
     with dequantized(out) as plain:
         settings = load_settings()
-        return _sat(_of(settings, model, None), _of(settings, plain, None), exams, limit, quiet=quiet)
+        return _sat(
+            settings.with_model(model, bits=None), settings.with_model(plain, bits=None), exams, limit, quiet=quiet
+        )
 
 
 def _rows(model: Path, calibration: Path | None) -> "list[Conversation]":
@@ -137,7 +132,7 @@ def _report_bnb(model: Path, bits: int, exams: list[Path], limit: int | None, *,
     from rag.engine.loading import best_device, best_dtype
 
     settings = load_settings()
-    before, after = _of(settings, model, None), _of(settings, model, bits)
+    before, after = settings.with_model(model, bits=None), settings.with_model(model, bits=bits)
     dtype = best_dtype(before.llm, best_device(before.llm))
     sizes = bits_sizes(inspect_folder(model, before.llm), bits, dtype.itemsize)
     result, comparison = _sat(before, after, exams, limit, quiet=as_json) if exams else (None, None)
@@ -149,11 +144,6 @@ def _report_bnb(model: Path, bits: int, exams: list[Path], limit: int | None, *,
     print(f"{model} in {bits} bits, against {name}: {_sizes(sizes)}")
     print(f"load it so: KEBEN_LLM__MODEL={model} KEBEN_LLM__BITS={bits} keben serve")
     _print_exams(result, comparison)
-
-
-def _of(settings: "Settings", folder: Path, bits: int | None) -> "Settings":
-    llm = settings.llm.model_copy(update={"model": folder, "urls": (), "bits": bits})
-    return settings.model_copy(update={"llm": llm})
 
 
 def _sat(

@@ -26,6 +26,13 @@ class AnswerMode(StrEnum):
     exam = "exam"
 
 
+class Bits(StrEnum):
+    """As `core.settings.LlmSettings.bits`."""
+
+    four = "4"
+    eight = "8"
+
+
 def print_json(value: Any) -> None:
     """Chinese stays as it is."""
     print(json.dumps(value, ensure_ascii=False, indent=2), flush=True)

@@ -228,6 +228,10 @@ class LlmSettings(_Group):
             raise ValueError(f"model {str(self.model)!r} and urls {list(self.urls)} are both set: name one")
         return self
 
+    def with_model(self, folder: Path, **changes: Any) -> Self:
+        """These settings for the model in `folder`, which this machine runs."""
+        return self.model_copy(update={"model": folder, "urls": (), **changes})
+
 
 class ServerSettings(_Group):
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
@@ -266,6 +270,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def with_model(self, folder: Path, **changes: Any) -> Self:
+        """These settings with those of `LlmSettings.with_model`."""
+        return self.model_copy(update={"llm": self.llm.with_model(folder, **changes)})
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -10,9 +10,9 @@ from core.errors import ModelError
 from core.settings import LlmSettings
 from finetune.conversations import read_conversations
 from finetune.folder import new_folder, write_json
-from finetune.merge import ADAPTER, ADAPTER_CONFIG, Progress, copy_beside, extract, write_merged
+from finetune.merge import ADAPTER, ADAPTER_CONFIG, Progress, copy_beside, learnt_at, write_merged
 from finetune.shards import find_weights
-from finetune.training.checkpoints import newest_checkpoint, step_of
+from finetune.training.checkpoints import newest_checkpoint
 from finetune.training.environment import ENVIRONMENT
 from finetune.training.train import CHECKPOINTS
 from rag.engine.folder import inspect_folder
@@ -50,8 +50,7 @@ def _learnt(adapter: Path, environment: Path) -> Path:
             f"{adapter} holds neither {ADAPTER} with {ADAPTER_CONFIG} nor a training with a checkpoint",
             mend="name the --out of `keben finetune train`, or FOLDER/train of `keben finetune run`",
         )
-    learnt = adapter / f"learnt-{step_of(checkpoint)}"
-    return learnt if learnt.is_dir() else extract(adapter, checkpoint, learnt, environment)
+    return learnt_at(adapter, checkpoint, environment)
 
 
 def _prompt(base: Path, adapter: Path) -> TrainedPrompt:

@@ -51,13 +51,17 @@ def write_conversations(path: Path, conversations: Iterable[Conversation]) -> No
     unfinished = path.with_name(f"{path.name}.tmp")
     try:
         with unfinished.open("w", encoding="utf-8") as lines:
-            for conversation in conversations:
-                lines.write(json.dumps(conversation.to_json(), ensure_ascii=False) + "\n")
+            lines.writelines(map(line_of, conversations))
             lines.flush()
             os.fsync(lines.fileno())
         unfinished.replace(path)
     except OSError as error:
         raise DatasetError(f"{path} cannot be written: {error.strerror}", mend="free space, or name another") from error
+
+
+def line_of(conversation: Conversation) -> str:
+    """A line of the file, with its end."""
+    return json.dumps(conversation.to_json(), ensure_ascii=False) + "\n"
 
 
 def read_conversations(path: Path) -> list[Conversation]:

@@ -12,9 +12,8 @@
 Killed at any moment, it goes on where it was. A folder appears under its name only when it is whole.
 """
 
-import fcntl
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from finetune.audit.plots import write_report
 from finetune.conversations import Conversation, read_conversations
 from finetune.course import Course
 from finetune.dataset.build import TEST, TRAIN, build_dataset
+from finetune.folder import alone
 from finetune.layout import convert
 from finetune.merge import merge_run
 from finetune.prompted import with_passages, with_system
@@ -69,7 +69,7 @@ def run(
     if not (course.train.base / "config.json").is_file():
         raise ConfigError(f"train.base: {course.train.base} is no folder of a model", mend="name that of a chat model")
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with alone(folder):
         steps = Steps(folder)
         base = _base(course, folder, hooks)
         rows = _dataset(course, folder, settings, steps, hooks)
@@ -220,16 +220,3 @@ def _pass(
         candidate.rename(model)
     steps.record("published", wanted, override=override if falls else "")
     return model
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One flow at a time in a folder."""
-    with (folder / ".lock").open("w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(
-                f"another run goes on in {folder}", mend="wait for it to end, or name another --out"
-            ) from None
-        yield

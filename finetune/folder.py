@@ -88,12 +88,13 @@ def _check_room(folder: Path, room: int) -> None:
 
 def _publish(unfinished: Path, target: Path) -> None:
     for path in (*unfinished.rglob("*"), unfinished):
-        _fsync(path)
+        fsync(path)
     unfinished.rename(target)
-    _fsync(target.parent)
+    fsync(target.parent)
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Have a file, or the entries of a folder, on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -66,9 +66,7 @@ def merge_run(
     if checkpoint is None or not steps or step_of(checkpoint) < steps[-1].of:
         at = f"it stands at step {steps[-1].step} of {steps[-1].of}" if steps else "it has no steps"
         raise TrainingError(f"{run} is no finished training: {at}", mend="go on: `keben finetune train … --resume`")
-    learnt = run / f"learnt-{step_of(checkpoint)}"
-    if not learnt.is_dir():
-        extract(run, checkpoint, learnt, environment)
+    learnt = learnt_at(run, checkpoint, environment)
     rows = read_conversations(run / "data.jsonl")
     card = Card(
         name=name or target.name,
@@ -89,6 +87,12 @@ def merge_run(
         progress=progress,
         environment=environment,
     )
+
+
+def learnt_at(run: Path, checkpoint: Path, environment: Path = ENVIRONMENT) -> Path:
+    """The folder in `run` with what that checkpoint learnt, from `extract`; written unless it is there."""
+    learnt = run / f"learnt-{step_of(checkpoint)}"
+    return learnt if learnt.is_dir() else extract(run, checkpoint, learnt, environment)
 
 
 def extract(run: Path, checkpoint: Path, target: Path, environment: Path = ENVIRONMENT) -> Path:

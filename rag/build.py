@@ -45,9 +45,6 @@ def build_reranker(settings: Settings) -> Reranker | None:
     return CrossEncoderReranker(settings.retrieval.reranker)
 
 
-CONTEXT_ELSEWHERE = 8192  # what every chat model that is served today reads
-
-
 @dataclass(frozen=True, slots=True)
 class Writing:
     """Who writes answers and completes follow-up questions.
@@ -69,7 +66,7 @@ def build_writing(settings: Settings) -> Writing:
         from rag.remote import RemoteChat
 
         remote = RemoteChat(settings=llm)
-        limits = Limits(llm.context_tokens or CONTEXT_ELSEWHERE, llm.max_new_tokens)
+        limits = Limits(remote.limit, llm.max_new_tokens)
         writer = _model_writer(remote, remote.name_there, limits, llm)
         rewriter = ModelRewriter(remote, remote.get_num_tokens, limits.context)
         return Writing(writer, rewriter, remote.faults, remote.close)

@@ -52,10 +52,7 @@ def messages(asked: Asked, cost: Cost, room: int) -> tuple[list[BaseMessage], Tr
         blocks = [_shortened(asked.passages[0], language, cost, costs[0] - fitted.over - 2)]
         if not blocks[0]:
             raise too_long(fixed + cost(prompts.passage_block(1, asked.passages[0], language, "")) + 3, room)
-    said: list[BaseMessage] = [SystemMessage(rules)]
-    for each in kept:
-        said += [HumanMessage(each.question), AIMessage(each.answer)]
-    said.append(HumanMessage(prompts.asking(asked.mode, asked.question, blocks, language)))
+    said = _said(rules, kept, prompts.asking(asked.mode, asked.question, blocks, language))
     left_out = sum(each.turns for each in rounds) - sum(each.turns for each in kept)
     return said, Trimmed(left_out, len(asked.passages) - fitted.passages, cut=bool(fitted.over))
 
@@ -71,11 +68,15 @@ def bare_messages(asked: Asked, system: str, cost: Cost, room: int) -> tuple[lis
     fixed = cost(system) + cost(question) + 3 * TURN
     fitted = fit(fixed, [cost(each.question) + cost(each.answer) + 2 * TURN for each in rounds], (), room)
     kept = rounds[len(rounds) - fitted.rounds :]
-    said: list[BaseMessage] = [SystemMessage(system)] if system else []
-    for each in kept:
-        said += [HumanMessage(each.question), AIMessage(each.answer)]
     left_out = sum(each.turns for each in rounds) - sum(each.turns for each in kept)
-    return [*said, HumanMessage(question)], Trimmed(history=left_out)
+    return _said(system, kept, question), Trimmed(history=left_out)
+
+
+def _said(system: str, rounds: Sequence[Round], question: str) -> list[BaseMessage]:
+    said: list[BaseMessage] = [SystemMessage(system)] if system else []
+    for each in rounds:
+        said += [HumanMessage(each.question), AIMessage(each.answer)]
+    return [*said, HumanMessage(question)]
 
 
 def rounds_of(history: Sequence[Turn], language: Language) -> list[Round]:

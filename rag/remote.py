@@ -21,6 +21,7 @@ from rag.llm import whole_result
 from rag.replicas import Attempt, Replica, Replicas, said
 
 _CONNECT_SECONDS = 5.0
+_CONTEXT = 8192  # what every chat model that is served today reads
 # Of our options, those that OpenAI's own interface does not have: vLLM, SGLang and LMDeploy take them so.
 _EXTRA = ("top_k", "repetition_penalty")
 # What langchain-openai raises for a server that fails, and for one that sends something else than a chat.
@@ -56,6 +57,11 @@ class RemoteChat(BaseChatModel):
     def name_there(self) -> str:
         """The model's name at the servers."""
         return str(self._replicas.servers[0].chat.model_name)
+
+    @property
+    def limit(self) -> int:
+        """Longest prompt and answer together, in tokens."""
+        return self.settings.context_tokens or _CONTEXT
 
     def faults(self) -> tuple[bool, dict[str, str]]:
         """As `Replicas.faults`."""

@@ -16,7 +16,7 @@ from evaluate.exam.solvers import Found, Picks, by_chance, by_likelihood, by_sup
 from evaluate.loss import Talk, loss_of
 from evaluate.loss_results import LossResult
 from evaluate.records import Served, served
-from rag.build import CONTEXT_ELSEWHERE, build_chat, build_embedder, build_retriever
+from rag.build import build_chat, build_embedder, build_retriever
 from rag.llm import InternLM2Chat
 from rag.model_writer import Limits
 from vector_db.embedder import bundled_embedder
@@ -181,11 +181,9 @@ def _by_model(
                 loss = loss_of(scorer, name, talks, track=track)
     if "written" in sitting.scores:
         with closing(build_chat(settings.llm)) as chat:
-            if isinstance(chat, InternLM2Chat):
-                context: int | None = chat.limit
-            else:
-                context, name = settings.llm.context_tokens, chat.name_there
-            limits = Limits(context or CONTEXT_ELSEWHERE, sitting.max_new_tokens)
+            if not isinstance(chat, InternLM2Chat):
+                name = chat.name_there
+            limits = Limits(chat.limit, sitting.max_new_tokens)
             more = by_writing(questions, chat, limits, together=settings.llm.max_running, **given)
         picks = [one | other for one, other in zip(picks, more, strict=True)]
     return picks, loss, name

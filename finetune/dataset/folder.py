@@ -1,13 +1,12 @@
 """Writing the folder of a data set, which is whole at every moment."""
 
-import os
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import DatasetError
-from finetune.folder import alone
+from finetune.folder import alone, fsync
 
 _NEW, _OLD = "new", "old"
 
@@ -28,11 +27,11 @@ def replaced_folder(target: Path, ours: Collection[str]) -> Iterator[Path]:
             try:
                 (scratch / _NEW).mkdir()
                 yield scratch / _NEW
-                _sync(scratch / _NEW)
+                fsync(scratch / _NEW)
                 if target.exists():
                     target.rename(scratch / _OLD)
                 (scratch / _NEW).rename(target)
-                _sync(target.parent)
+                fsync(target.parent)
             finally:
                 _mend(scratch, target)
                 scratch.rmdir()
@@ -59,11 +58,3 @@ def _check(target: Path, ours: Collection[str]) -> None:
             f"{target} holds {others[0]}, which no data set holds",
             mend="name a new folder with --out, or empty that one",
         )
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -58,9 +58,7 @@ def _pip(folder: Path) -> list[str]:
 
 def program(*arguments: str, folder: Path = ENVIRONMENT) -> list[str]:
     """The command that runs `inside.py`. Raises TrainingError when the environment is not there, or an older one."""
-    if not is_whole(folder):
-        state = "was made for other versions, or its installation broke off" if folder.exists() else "is not there"
-        raise TrainingError(f"the environment of XTuner, {folder}, {state}", mend="run `keben finetune setup`")
+    require(folder, _fingerprint(), "XTuner", "run `keben finetune setup`")
     return [str(folder / "bin" / "python"), str(INSIDE), *arguments]
 
 
@@ -102,6 +100,13 @@ def is_whole(folder: Path, fingerprint: str | None = None) -> bool:
     """Whether the environment in `folder` was made to its end, for the versions of XTuner or of another fingerprint."""
     mark = folder / _MARK
     return mark.is_file() and mark.read_text(encoding="utf-8") == (fingerprint or _fingerprint())
+
+
+def require(folder: Path, fingerprint: str, name: str, mend: str) -> None:
+    """Raise TrainingError when the environment of `name` is not there, or was made for other versions."""
+    if not is_whole(folder, fingerprint):
+        state = "was made for other versions, or its installation broke off" if folder.exists() else "is not there"
+        raise TrainingError(f"the environment of {name}, {folder}, {state}", mend=mend)
 
 
 def _fingerprint() -> str:

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from core.errors import TrainingError
 from core.settings import PROJECT
-from finetune.training.environment import is_whole, make, output
+from finetune.training.environment import make, output, require
 
 ENVIRONMENT = PROJECT / ".venv-lmdeploy"
 INSIDE = Path(__file__).with_name("lmdeploy_inside.py")
 _PINS = Path(__file__).with_name("lmdeploy-requirements.txt")
-_SETUP = "run `keben finetune setup --lmdeploy`"
 # Files of NVIDIA's driver, and of the one that Windows lends to Linux.
 _DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 
@@ -24,9 +23,7 @@ def set_up(folder: Path = ENVIRONMENT, *, say: Callable[[str], None] = print) ->
 
 def program(*arguments: str, folder: Path = ENVIRONMENT) -> list[str]:
     """The command that runs `lmdeploy_inside.py`. Raises TrainingError when the environment is not there."""
-    if not is_whole(folder, fingerprint()):
-        state = "was made for other versions, or its installation broke off" if folder.exists() else "is not there"
-        raise TrainingError(f"the environment of LMDeploy, {folder}, {state}", mend=_SETUP)
+    require(folder, fingerprint(), "LMDeploy", "run `keben finetune setup --lmdeploy`")
     return [str(folder / "bin" / "python"), str(INSIDE), *arguments]
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import TrainingError
-from finetune.conversations import Conversation, write_conversations
+from finetune.conversations import Conversation, line_of, write_conversations
 from finetune.folder import write_json
 from finetune.training.base import check_base, training_copy
 from finetune.training.checkpoints import newest_checkpoint, step_of
@@ -140,7 +140,7 @@ def _prepare(
     if config.is_file():
         if not resume:
             raise TrainingError(f"{folder} holds a run already", mend="go on with --resume, or name another folder")
-        rows = "".join(json.dumps(row.to_json(), ensure_ascii=False) + "\n" for row in conversations)
+        rows = "".join(map(line_of, conversations))
         if config.read_text(encoding="utf-8") != text or data.read_text(encoding="utf-8") != rows:
             raise TrainingError(
                 f"{folder} was begun with other settings or rows", mend="name another folder, or delete that one"
