@@ -51,4 +51,6 @@ class TextStream:
     def _text(self) -> str:
         """Text of the tokens that have not been decoded yet."""
         start = self._tokenizer.decode(self._before)
-        return self._tokenizer.decode([*self._before, *self._tokens])[len(start) :]
+        both = self._tokenizer.decode([*self._before, *self._tokens])
+        # Bytes that make no character spoil those before them too, which have been shown: then these stand alone.
+        return both[len(start) :] if both.startswith(start) else self._tokenizer.decode(self._tokens)
