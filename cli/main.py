@@ -14,6 +14,7 @@ from cli.calibrate import app as calibrate_app
 from cli.chat import app as chat_app
 from cli.evaluate import app as evaluate_app
 from cli.finetune import app as finetune_app
+from cli.keys import app as keys_app
 from cli.options import AnswerMode, Books, Json, Kb, Subjects, print_json
 from cli.rebuild import app as rebuild_app
 from core.errors import KebenError
@@ -35,6 +36,7 @@ app.add_typer(calibrate_app)
 app.add_typer(chat_app)
 app.add_typer(evaluate_app, name="eval")
 app.add_typer(finetune_app, name="finetune")
+app.add_typer(keys_app, name="keys")
 
 TopK = Annotated[int | None, typer.Option("--top-k", min=1, max=50, help="Passages to look at.")]
 Asked = Annotated[str, typer.Argument(metavar="QUESTION", help="The question, in Chinese or English.")]
@@ -61,7 +63,7 @@ def ask(
     from core.types import Scope, Turn
     from rag.answer import Question
     from rag.build import build_answerer, build_embedder, build_writing
-    from server.schemas import AnswerBody
+    from server.schemas.answers import AnswerBody
     from vector_db.library import open_knowledge_base
 
     settings = _settings()
@@ -90,7 +92,7 @@ def search(
     from cli.report import print_passages
     from core.types import Scope
     from rag.build import build_answerer, build_embedder
-    from server.schemas import SearchResponse
+    from server.schemas.answers import SearchResponse
     from vector_db.library import open_knowledge_base
 
     settings, scope = _settings(), Scope(tuple(books or ()), tuple(subjects or ()))
@@ -108,14 +110,18 @@ def serve(
     port: Annotated[
         int | None, typer.Option("--port", min=0, max=65535, help="Port; 8000 if left out, 0 for a free one.")
     ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="On any address, let everybody do everything without an API key.")
+    ] = False,
     kb: Kb = None,
     as_json: Json = False,
 ) -> None:
-    """Serve the HTTP API until interrupted."""
+    """Serve the HTTP API until interrupted. Other addresses than 127.0.0.1 need an API key: `keben keys create`."""
     from cli.report import announcement
     from server.app import serve as run
 
-    changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    given = {"host": host, "port": port, "insecure": insecure or None}
+    changes = {name: value for name, value in given.items() if value is not None}
     settings = _settings(**({"kb": kb} if kb else {}), **({"server": changes} if changes else {}))
 
     def announce(url: str) -> None:

@@ -17,10 +17,19 @@
     ├── DatasetError                rows to train or to examine on that cannot be read or used
     ├── TrainingError               fine-tuning that cannot start or go on
     ├── Overloaded                  as many requests wait for the language model as may        try again
+    │   └── RateLimited             a key has used what it may
+    ├── AccessError                 a request that this sender may not make
+    │   ├── Unauthorised            without a valid key
+    │   └── Forbidden               with a key that has not the role, or from a foreign page
+    ├── KeyMissing                  no API key has this id
+    ├── TooLarge                    the body of a request is longer than may be
+    ├── TooSlow                     the body of a request did not come in time
     └── ServerError                 the HTTP server cannot start (port in use, ...)
 
 Every message names the value at fault; `mend` says what to do about it.
 """
+
+from collections.abc import Mapping
 
 # The mend of every damaged or outdated generation: the books are the source, the index can be made again.
 REBUILD = "run `keben rebuild --force`"
@@ -117,6 +126,42 @@ class Overloaded(KebenError):
     def __init__(self, message: str, *, mend: str = "", retry_after: int = 1) -> None:
         super().__init__(message, mend=mend)
         self.retry_after = retry_after
+
+
+class RateLimited(Overloaded):
+    """headers: what is left of the limit, for the response."""
+
+    code = "rate-limited"
+
+    def __init__(
+        self, message: str, *, mend: str = "", retry_after: int = 1, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message, mend=mend, retry_after=retry_after)
+        self.headers = dict(headers or {})
+
+
+class AccessError(KebenError):
+    code = "access"
+
+
+class Unauthorised(AccessError):
+    code = "unauthorised"
+
+
+class Forbidden(AccessError):
+    code = "forbidden"
+
+
+class KeyMissing(KebenError):
+    code = "key-missing"
+
+
+class TooLarge(KebenError):
+    code = "too-large"
+
+
+class TooSlow(KebenError):
+    code = "too-slow"
 
 
 class ServerError(KebenError):

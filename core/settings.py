@@ -237,6 +237,23 @@ class ServerSettings(_Group):
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     poll_seconds: float = Field(1.0, gt=0, le=3600, description="How often a new generation is looked for.")
+    insecure: bool = Field(
+        False, description="Let everybody who reaches the server do everything, on any address and without a key."
+    )
+    max_running: int = Field(
+        64, ge=1, le=10000, description="Answers of all clients written at a time by one process; beyond them: 429."
+    )
+    requests_per_minute: int | None = Field(
+        600, ge=1, description="Requests that one API key may send in a minute, unless it has a limit of its own."
+    )
+    concurrent: int | None = Field(
+        16, ge=1, description="Answers written at a time for one API key, unless it has a limit of its own."
+    )
+    tokens_per_day: int | None = Field(
+        None, ge=1, description="Tokens read and written for one API key in a day (UTC), unless it has its own limit."
+    )
+    body_kb: int = Field(64, ge=1, le=65536, description="Longest body of a request, in KiB; uploads apart.")
+    body_seconds: float = Field(30, ge=1, le=3600, description="Longest time that a body may take to arrive.")
 
 
 class Settings(BaseSettings):
@@ -270,6 +287,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def state_dir(self) -> Path:
+        """Where the service keeps keys, counts and jobs; no knowledge base can have this name."""
+        return self.data_dir / ".service"
 
     def with_model(self, folder: Path, **changes: Any) -> Self:
         """These settings with those of `LlmSettings.with_model`."""

@@ -13,9 +13,12 @@ from fastapi_offline import FastAPIOffline
 
 from core.errors import KebenError, ServerError
 from core.settings import Settings
+from server.gate import Gate, is_loopback
+from server.keys import KeyStore
 from server.problems import add_problem_handlers
 from server.routes import router
 from server.service import Startup, lifespan
+from server.usage import Usage
 
 _ABOUT = """Keben answers questions from textbooks and shows where in the book each answer stands.
 
@@ -24,20 +27,24 @@ _ABOUT = """Keben answers questions from textbooks and shows where in the book e
 
 def create_app(settings: Settings, startup: Startup) -> FastAPI:
     """The application; knowledge bases and models are loaded when it starts, not here."""
+    keys, usage = KeyStore(settings.state_dir), Usage(settings.state_dir)
     # The documentation page of plain FastAPI loads its scripts from the network.
     app: FastAPI = FastAPIOffline(
-        title="Keben 课本", version=version("keben"), description=_ABOUT, lifespan=lifespan(settings, startup)
+        title="Keben 课本", version=version("keben"), description=_ABOUT, lifespan=lifespan(settings, startup, usage)
     )
+    app.state.keys = keys
     app.include_router(router)
     add_problem_handlers(app)
+    app.add_middleware(Gate, settings=settings.server, keys=keys, usage=usage)
     return app
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """Serve until interrupted; `announce` is called with the address once questions can be asked.
 
-    Raises ServerError when the port cannot be had, KebenError when nothing can be served.
+    Raises ServerError when the port cannot be had, or would let everybody in, KebenError when nothing can be served.
     """
+    require_keys(settings, KeyStore(settings.state_dir))
     listener = _listen(settings.server.host, settings.server.port)
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     failures: list[KebenError] = []
@@ -56,6 +63,16 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         server.run(sockets=[listener])
     if failures:
         raise failures[0]
+
+
+def require_keys(settings: Settings, keys: KeyStore) -> None:
+    """Raise ServerError if whoever reaches the server could do everything, and nobody has said that this is meant."""
+    host = settings.server.host
+    if not is_loopback(host) and not keys.valid() and not settings.server.insecure:
+        raise ServerError(
+            f"{host} can be reached from other machines, and there is no valid API key",
+            mend="make one with `keben keys create`, or let everybody in with --insecure",
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:

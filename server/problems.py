@@ -9,14 +9,30 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from core.errors import ConfigError, KebenError, KnowledgeBaseMissing, Overloaded
-from server.schemas import Problem
+from core.errors import (
+    ConfigError,
+    Forbidden,
+    KebenError,
+    KeyMissing,
+    KnowledgeBaseMissing,
+    Overloaded,
+    RateLimited,
+    TooLarge,
+    TooSlow,
+    Unauthorised,
+)
+from server.schemas.problems import OpenAIError, OpenAIProblem, Problem
 
 _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json\b", re.I)
 _LOG = logging.getLogger("keben.server")
 _STATUS: tuple[tuple[type[KebenError], HTTPStatus], ...] = (
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (KnowledgeBaseMissing, HTTPStatus.NOT_FOUND),
+    (KeyMissing, HTTPStatus.NOT_FOUND),
+    (Unauthorised, HTTPStatus.UNAUTHORIZED),
+    (Forbidden, HTTPStatus.FORBIDDEN),
+    (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (TooSlow, HTTPStatus.REQUEST_TIMEOUT),
     (Overloaded, HTTPStatus.TOO_MANY_REQUESTS),
     (KebenError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
@@ -36,11 +52,31 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_bug)
 
 
+def error_response(path: str, error: KebenError) -> JSONResponse:
+    """The response to an error of ours at `path`."""
+    return _response(path, problem_of(error), _headers(error))
+
+
+def _headers(error: KebenError) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if isinstance(error, Overloaded):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, RateLimited):
+        headers |= error.headers
+    if isinstance(error, Unauthorised):
+        headers["WWW-Authenticate"] = "Bearer"
+    return headers
+
+
 def _problem(status: HTTPStatus, code: str, detail: str, mend: str = "") -> Problem:
     return Problem(type=f"urn:keben:{code}", title=status.phrase, status=status.value, detail=detail, mend=mend)
 
 
-def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+def _response(path: str, problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Clients made for OpenAI's routes look for its form of an error."""
+    if path.startswith("/v1/"):
+        body = OpenAIProblem(error=OpenAIError.of(problem)).model_dump()
+        return JSONResponse(body, status_code=problem.status, headers=headers)
     return JSONResponse(
         problem.model_dump(), status_code=problem.status, media_type="application/problem+json", headers=headers
     )
@@ -48,8 +84,7 @@ def _response(problem: Problem, headers: dict[str, str] | None = None) -> JSONRe
 
 async def _on_keben_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, KebenError)
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Overloaded) else None
-    return _response(problem_of(error), headers)
+    return error_response(request.url.path, error)
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
@@ -58,18 +93,21 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
     mend = "see /docs for the form of the request"
     if request.method == "POST" and not _JSON.match(request.headers.get("content-type", "")):
         mend = "send Content-Type: application/json"
-    return _response(_problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", faults, mend))
+    return _response(request.url.path, _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", faults, mend))
 
 
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     detail = f"{request.method} {request.url.path}: {error.detail}"
-    return _response(_problem(status, "http", detail, "see /docs for the routes"), dict(error.headers or {}))
+    return _response(
+        request.url.path, _problem(status, "http", detail, "see /docs for the routes"), dict(error.headers or {})
+    )
 
 
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:
     _LOG.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
     return _response(
-        _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "bug", "an unexpected error; the server's log has it", "report it")
+        request.url.path,
+        _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "bug", "an unexpected error; the server's log has it", "report it"),
     )

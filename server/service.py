@@ -14,6 +14,9 @@ from core.errors import KebenError, ServerError
 from core.settings import Settings
 from rag.answer import Answerer
 from rag.build import Writing, build_answerer, build_writing
+from server.access import Principal, authorise, no_such
+from server.keys import KeyStore
+from server.usage import Usage
 from vector_db.embedder import open_embedder
 from vector_db.library import Library
 from vector_db.reader import LiveKnowledgeBase
@@ -29,11 +32,20 @@ class Service:
     library: Library
     answerer: Answerer
     writing: Writing
+    usage: Usage
     default_kb: str
 
-    def knowledge_base(self, name: str | None) -> LiveKnowledgeBase:
-        """The one named, or the default one; raises KnowledgeBaseMissing."""
-        return self.library.get(name or self.default_kb)
+    def knowledge_base(self, principal: Principal, name: str | None) -> LiveKnowledgeBase:
+        """The one named, or the default one; raises KnowledgeBaseMissing, also for one that `principal` may not see."""
+        name = name or self.default_kb
+        authorise(principal, None, name)
+        if name not in (names := self.names(principal)):
+            raise no_such(name, names)
+        return self.library.get(name)
+
+    def names(self, principal: Principal) -> list[str]:
+        """The knowledge bases that exist for `principal`, sorted."""
+        return [name for name in self.library.names() if principal.sees(name)]
 
 
 @dataclass(slots=True)
@@ -48,12 +60,14 @@ class Startup:
     service: Service | None = None
 
 
-def lifespan(settings: Settings, startup: Startup) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def lifespan(
+    settings: Settings, startup: Startup, usage: Usage
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """Loads knowledge bases and models, then looks for new generations until shutdown."""
 
     async def load_and_follow() -> None:
         try:
-            service = await asyncio.to_thread(_load, settings)
+            service = await asyncio.to_thread(_load, settings, usage)
         except KebenError as error:
             startup.on_failure(error)
             return
@@ -78,13 +92,17 @@ def lifespan(settings: Settings, startup: Startup) -> Callable[[FastAPI], Abstra
                 startup.service.writing.close()
                 startup.service.library.close()
                 startup.service = None
+            usage.close()
 
     return run
 
 
-def _load(settings: Settings) -> Service:
+def _load(settings: Settings, usage: Usage) -> Service:
     library = Library(settings)
-    library.get(settings.kb)
+    if library.names():
+        library.get(settings.kb)
+    else:
+        _LOG.warning("there is no knowledge base in %s yet: it is served as soon as one is built", settings.data_dir)
     # Always loaded: a generation published later may have vectors where this one has none.
     with ThreadPoolExecutor(1) as pool:
         dictionaries = pool.submit(warm_up)
@@ -95,7 +113,7 @@ def _load(settings: Settings) -> Service:
     for name in library.names():
         # The first search pages the index in; no student should wait for that.
         answerer.search(library.get(name), "预热 warm up")
-    return Service(library, answerer, writing, settings.kb)
+    return Service(library, answerer, writing, usage, settings.kb)
 
 
 def _service(request: Request) -> Service:
@@ -105,4 +123,16 @@ def _service(request: Request) -> Service:
     return startup.service
 
 
+def _principal(request: Request) -> Principal:
+    principal: Principal = request.state.principal
+    return principal
+
+
+def _keys(request: Request) -> KeyStore:
+    keys: KeyStore = request.app.state.keys
+    return keys
+
+
+PrincipalDep = Annotated[Principal, Depends(_principal)]
+KeysDep = Annotated[KeyStore, Depends(_keys)]
 ServiceDep = Annotated[Service, Depends(_service)]

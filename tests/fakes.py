@@ -130,7 +130,8 @@ def serving(settings: Settings) -> Iterator[TestClient]:
         failures.append(error)
         done.set()
 
-    with TestClient(create_app(settings, Startup(on_ready=done.set, on_failure=fail))) as client:
+    app = create_app(settings, Startup(on_ready=done.set, on_failure=fail))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
         assert done.wait(300), "neither ready nor failed"
         assert not failures, failures
         yield client

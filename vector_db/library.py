@@ -25,16 +25,16 @@ class Library:
     """Opens every published knowledge base, and follows what is published later."""
 
     def __init__(self, settings: Settings) -> None:
-        """Open all; raises KnowledgeBaseMissing when there is none, KnowledgeBaseError when one is damaged."""
+        """Open all that can be opened. Raises KnowledgeBaseError when the default one is there but cannot be."""
         self._settings = settings
         self._guard = threading.Lock()
-        names = knowledge_bases(settings.data_dir)
-        if not names:
-            raise KnowledgeBaseMissing(
-                f"there is no knowledge base in {settings.data_dir}", mend="build one: `keben rebuild`"
-            )
-        self._bases = {name: open_knowledge_base(settings, name) for name in names}
+        self._bases: dict[str, LiveKnowledgeBase] = {}
         self._errors: dict[str, KebenError] = {}
+        self.refresh()
+        if settings.kb in self._errors:
+            error = self._errors[settings.kb]
+            self.close()
+            raise error
 
     def names(self) -> list[str]:
         """Names of the open knowledge bases, sorted."""
@@ -52,8 +52,15 @@ class Library:
         return base
 
     def refresh(self) -> None:
-        """Swap in newer generations, open new knowledge bases; `faults` tells what failed."""
-        for name in knowledge_bases(self._settings.data_dir):
+        """Swap in newer generations, open new knowledge bases, close deleted ones; `faults` tells what failed."""
+        present = knowledge_bases(self._settings.data_dir)
+        with self._guard:
+            deleted = [self._bases.pop(name) for name in set(self._bases) - set(present)]
+        for old in deleted:
+            old.close()
+        for name in set(self._errors) - set(present):
+            del self._errors[name]
+        for name in present:
             try:
                 with self._guard:
                     base = self._bases.get(name)

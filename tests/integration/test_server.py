@@ -20,8 +20,6 @@ from fastapi.testclient import TestClient
 
 from core.settings import PROJECT, ServerSettings, Settings
 from ingest.rebuild import Request, rebuild
-from server.app import create_app
-from server.service import Startup
 
 PHYSICS = "# 物理\n\n## 热学\n\n### 比热容\n\n比热容是单位质量的物质升高单位温度所吸收的热量。\n"
 
@@ -104,14 +102,16 @@ def test_a_damaged_new_generation_is_passed_over(live: Settings) -> None:
         eventually(lambda: ask(client, "什么是死锁？")["generation"] == mended)
 
 
-def test_without_a_knowledge_base_the_application_fails_to_start(settings: Settings) -> None:
-    failures: list[str] = []
-    startup = Startup(on_ready=lambda: failures.append("ready"), on_failure=lambda error: failures.append(str(error)))
-    with TestClient(create_app(settings, startup)) as client:
-        eventually(lambda: bool(failures))
+def test_without_a_knowledge_base_it_starts_and_is_ready_once_one_is_built(settings: Settings) -> None:
+    live = settings.model_copy(update={"server": ServerSettings(poll_seconds=0.05)})
+    with serving(live) as client:
         assert client.get("/readyz").status_code == 503
-    (message,) = failures
-    assert str(settings.data_dir) in message and "keben rebuild" in message
+        assert client.get("/kbs").json() == {"kbs": []}
+        assert client.post("/ask", json={"question": "什么是比热容？"}).status_code == 404
+        (live.source_dir / "physics.md").write_text(PHYSICS, encoding="utf-8")
+        rebuild(live, live.kb)
+        eventually(lambda: client.get("/readyz").status_code == 200)
+        assert "单位质量" in ask(client, "什么是比热容？")["answer"]
 
 
 def command(*options: str) -> list[str]:

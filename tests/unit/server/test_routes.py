@@ -71,7 +71,7 @@ def starting(library_settings: Settings) -> TestClient:
     startup = Startup(on_ready=lambda: None, on_failure=lambda error: None)
     app = create_app(library_settings, startup)
     app.state.startup = startup
-    return TestClient(app)
+    return TestClient(app, base_url="http://127.0.0.1")
 
 
 def ask(client: TestClient, question: str, **more: Any) -> dict[str, Any]:

@@ -1,15 +1,14 @@
-"""Request and response bodies: the wire form, apart from the domain's own types."""
+"""Questions, passages and answers."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from core.settings import KB_NAME
 from core.types import Answer, Citation, GenerationOptions, Mode, Passage, Scope, Turn
 from rag.answer import Question
-from vector_db.manifest import Certificate, Manifest
+from server.schemas.base import Body, KnowledgeBaseName
 
 _EXAMPLE = "死锁的四个必要条件是什么？"
 SEARCH_QUERY: Any = Field(
@@ -17,21 +16,16 @@ SEARCH_QUERY: Any = Field(
     examples=["死锁的必要条件有哪些？"],
 )
 Name = Annotated[str, Field(min_length=1, max_length=500)]
-KnowledgeBaseName = Annotated[str, Field(pattern=KB_NAME, examples=["default"])]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TurnBody(_Body):
+class TurnBody(Body):
     """One message of the conversation so far."""
 
     role: Literal["user", "assistant"]
     content: str = Field(max_length=8000)
 
 
-class OptionsBody(_Body):
+class OptionsBody(Body):
     """How a language model writes; the extractive writer has no use for them."""
 
     max_new_tokens: int | None = Field(None, ge=1, le=8192)
@@ -47,7 +41,7 @@ class OptionsBody(_Body):
         return GenerationOptions(**{**self.model_dump(exclude={"stop"}), "stop": tuple(self.stop)})
 
 
-class SearchRequest(_Body):
+class SearchRequest(Body):
     """A question for passages alone."""
 
     question: str = Field(min_length=1, max_length=2000, examples=[_EXAMPLE])
@@ -93,7 +87,7 @@ class AskRequest(SearchRequest):
         return Question(self.question, self.top_k, history, self.options.options(), self.scope(), self.mode, client)
 
 
-class CitationBody(_Body):
+class CitationBody(Body):
     """Where a part of the answer stands. `quote` is the book's text at `[start, end)`."""
 
     id: int = Field(description="Number of the marker in the answer, as in [1].", examples=[1])
@@ -113,7 +107,7 @@ class CitationBody(_Body):
         return cls.model_validate(citation, from_attributes=True)
 
 
-class PassageBody(_Body):
+class PassageBody(Body):
     """A retrieved passage: the book's text at `[start, end)`."""
 
     book: str
@@ -145,14 +139,14 @@ class PassageBody(_Body):
         )
 
 
-class UsageBody(_Body):
+class UsageBody(Body):
     """Tokens that a language model has read and written."""
 
     input_tokens: int
     output_tokens: int
 
 
-class UnsupportedBody(_Body):
+class UnsupportedBody(Body):
     """A sentence of the model that no passage supports: `[start, end)` of the answer, null where it was left out."""
 
     text: str
@@ -164,7 +158,7 @@ class UnsupportedBody(_Body):
     values: list[str]
 
 
-class TrimmedBody(_Body):
+class TrimmedBody(Body):
     """What the model's context had no room for."""
 
     history: int = Field(description="Messages of the conversation that were left out, the oldest.")
@@ -172,7 +166,7 @@ class TrimmedBody(_Body):
     cut: bool = Field(description="Whether the one passage left was cut short.")
 
 
-class AnswerBody(_Body):
+class AnswerBody(Body):
     """An answer, or a refusal: then `answer` says so, `citations` is empty, and `reason` and `closest` say more."""
 
     answer: str = Field(description="Markdown with markers [1], [2], …", examples=["死锁的产生有四个必要条件。[1]"])
@@ -216,19 +210,19 @@ class AnswerBody(_Body):
         )
 
 
-class TokenBody(_Body):
+class TokenBody(Body):
     """A piece of a streamed answer."""
 
     text: str
 
 
-class RestartBody(_Body):
+class RestartBody(Body):
     """The pieces so far do not count: the model failed, and the answer is written anew from the books."""
 
     reason: str
 
 
-class SearchResponse(_Body):
+class SearchResponse(Body):
     """Passages, best first."""
 
     passages: list[PassageBody]
@@ -243,87 +237,3 @@ class RetrievalBody(SearchResponse):
     """The first event of a stream: the passages that the answer is written from."""
 
     search_query: str | None = SEARCH_QUERY
-
-
-class BookBody(_Body):
-    """An indexed book. dense: whether the embedder takes part in ranking it."""
-
-    source: str
-    title: str
-    subject: str
-    language: str
-    edition: str
-    pages: int
-    chunks: int
-    status: str
-    reason: str | None
-    unknown_token_rate: float
-    dense: bool
-
-
-class RefusalsBody(_Body):
-    """When a question is refused, and how well that was measured to work. `certificate` is null where it was not."""
-
-    threshold: float = Field(description="The least probability that the best passage must have.", examples=[0.31])
-    certificate: Certificate | None = Field(
-        description="Precision, recall and F1 of what is accepted, with 95 % intervals, on questions that had no part "
-        "in setting the threshold; `near` and `far`: F1 against questions near the subject and far from it."
-    )
-
-
-class KnowledgeBaseBody(_Body):
-    """A knowledge base as it is served now."""
-
-    name: str
-    generation: str
-    created_at: str
-    embedder: str
-    chunks: int
-    refusals: RefusalsBody | None
-    books: list[BookBody]
-
-    @classmethod
-    def of(cls, manifest: Manifest) -> "KnowledgeBaseBody":
-        """The wire form of a manifest."""
-        return cls(
-            name=manifest.kb,
-            generation=manifest.id,
-            created_at=manifest.created_at,
-            embedder=manifest.embedding.model,
-            chunks=manifest.chunks,
-            refusals=None
-            if manifest.calibration is None
-            else RefusalsBody(threshold=manifest.calibration.threshold, certificate=manifest.calibration.certificate),
-            books=[BookBody(**record.model_dump(include=set(BookBody.model_fields))) for record in manifest.books],
-        )
-
-
-class KnowledgeBasesResponse(_Body):
-    """All knowledge bases, by name."""
-
-    kbs: list[KnowledgeBaseBody]
-
-
-class Health(_Body):
-    """Whether the process runs (`/healthz`)."""
-
-    status: Literal["ok", "starting"]
-
-
-class Readiness(Health):
-    """Whether questions can be answered (`/readyz`)."""
-
-    problems: dict[str, str] = Field(
-        default_factory=dict,
-        description="By knowledge base: why not its newest generation is served, but the one before.",
-    )
-
-
-class Problem(BaseModel):
-    """An error, RFC 9457. `detail` names the value at fault, `mend` says what to do."""
-
-    type: str = Field(examples=["urn:keben:knowledge-base-missing"])
-    title: str = Field(examples=["Not Found"])
-    status: int = Field(examples=[404])
-    detail: str = Field(examples=["there is no knowledge base 'physics'"])
-    mend: str = Field("", examples=["use one of default, or build it"])

@@ -1,0 +1,134 @@
+"""Who may do what: the rights of each route in one table, and the one function that decides.
+
+A route that is not in the table is denied, so that a new one stays closed until somebody has thought about it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from re import Pattern
+
+from starlette.routing import compile_path
+
+from core.errors import Forbidden, KnowledgeBaseMissing, Unauthorised
+
+
+class Role(StrEnum):
+    """What a key is for. Each role may do what those before it may."""
+
+    ask = "ask"
+    manage = "manage"
+    admin = "admin"
+
+
+_ORDER = tuple(Role)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one key may use; None sets no bound. tokens_per_day: read and written by a model, by UTC days."""
+
+    requests_per_minute: int | None = None
+    concurrent: int | None = None
+    tokens_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who sends a request. id: of the key, never the key itself. role: None for somebody without a valid key.
+
+    kbs: the knowledge bases that exist for this principal; None: all. limits: see `Limits`.
+    """
+
+    id: str
+    role: Role | None
+    kbs: frozenset[str] | None = None
+    limits: Limits = Limits()
+
+    def sees(self, kb: str) -> bool:
+        """Whether a knowledge base exists for this principal."""
+        return self.kbs is None or kb in self.kbs
+
+
+ANYONE = Principal("", None)
+LOCAL = Principal("local", Role.admin)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The rights that a route asks for. role: None: everybody may. answers: it makes a writer write, and counts as
+    running until its response has ended. upload: the body is a file, read and bounded by the route itself.
+    """
+
+    role: Role | None
+    answers: bool = False
+    upload: bool = False
+
+
+_PUBLIC, _ASK, _MANAGE, _ADMIN = Rule(None), Rule(Role.ask), Rule(Role.manage), Rule(Role.admin)
+_WRITES = Rule(Role.ask, answers=True)
+
+RULES: Mapping[tuple[str, str], Rule] = {
+    ("GET", "/"): _PUBLIC,
+    ("GET", "/docs"): _PUBLIC,
+    ("GET", "/docs/oauth2-redirect"): _PUBLIC,
+    ("GET", "/redoc"): _PUBLIC,
+    ("GET", "/openapi.json"): _PUBLIC,
+    ("GET", "/static-offline-docs/{path:path}"): _PUBLIC,
+    ("GET", "/healthz"): _PUBLIC,
+    ("GET", "/readyz"): _PUBLIC,
+    ("POST", "/ask"): _WRITES,
+    ("POST", "/search"): _ASK,
+    ("GET", "/kbs"): _ASK,
+    ("GET", "/kbs/{kb}"): _ASK,
+    ("GET", "/keys"): _ADMIN,
+    ("POST", "/keys"): _ADMIN,
+    ("DELETE", "/keys/{id}"): _ADMIN,
+}
+
+
+class RuleBook:
+    """Finds the rule of a request."""
+
+    def __init__(self, rules: Mapping[tuple[str, str], Rule] = RULES) -> None:
+        """rules: by method and path template, as FastAPI writes them."""
+        # Fixed paths are looked up; only those with parameters have to be matched.
+        self._fixed = {key: rule for key, rule in rules.items() if "{" not in key[1]}
+        self._patterns: list[tuple[str, Pattern[str], str, Rule]] = [
+            (method, compile_path(path)[0], path, rule) for (method, path), rule in rules.items() if "{" in path
+        ]
+
+    def find(self, method: str, path: str) -> tuple[Rule, str, Mapping[str, str]] | None:
+        """The rule, the path's template and its parameters; None for a route that does not exist."""
+        if rule := self._fixed.get((method, path)):
+            return rule, path, {}
+        for allowed, pattern, template, rule in self._patterns:
+            if allowed == method and (match := pattern.match(path)):
+                return rule, template, match.groupdict()
+        return None
+
+
+def authorise(principal: Principal, rule: Rule | None, kb: str | None = None) -> None:
+    """Return if `principal` may use a route with this rule, on knowledge base `kb` if one is named.
+
+    Raises Unauthorised for somebody without a valid key, Forbidden for a role that is too low. rule: None for a route
+    that does not exist: whoever has a valid key learns that it does not, from the router. A knowledge base that the
+    principal may not see does not exist for it: the caller answers as for any name that is not there.
+    """
+    if rule is not None and rule.role is None:
+        return
+    if principal.role is None:
+        raise Unauthorised("this needs a valid API key", mend="send it as 'Authorization: Bearer KEY'")
+    if rule is not None and rule.role is not None and _ORDER.index(principal.role) < _ORDER.index(rule.role):
+        raise Forbidden(
+            f"the key {principal.id} has the role '{principal.role}', this needs '{rule.role}'",
+            mend="use a key with that role: `keben keys create --role`",
+        )
+    if kb is not None and not principal.sees(kb):
+        raise no_such(kb)
+
+
+def no_such(kb: str, names: Sequence[str] = ()) -> KnowledgeBaseMissing:
+    """For a knowledge base that is not there, and for one that a key may not see. names: those that it may."""
+    mend = f"use one of {', '.join(names)}, or build it" if names else "GET /kbs lists those that there are"
+    return KnowledgeBaseMissing(f"there is no knowledge base '{kb}'", mend=mend)

@@ -1,0 +1,30 @@
+"""Answers for every route that gives any: one place where they are counted."""
+
+from collections.abc import AsyncIterator
+
+from core.types import Answer
+from rag.answer import Done, Event, Question
+from server.access import Principal
+from server.service import Service
+
+
+async def answer_to(service: Service, principal: Principal, kb: str | None, question: Question) -> Answer:
+    """The whole answer. Raises as `events_of`."""
+    async for event in events_of(service, principal, kb, question):
+        last = event
+    assert isinstance(last, Done)
+    return last.answer
+
+
+async def events_of(service: Service, principal: Principal, kb: str | None, question: Question) -> AsyncIterator[Event]:
+    """The events of `Answerer.stream`; what was read and written is counted for the key.
+
+    Raises KnowledgeBaseMissing, also for a knowledge base that `principal` may not see, and as the answerer, with the
+    first event.
+    """
+    base = service.knowledge_base(principal, kb)
+    async for event in service.answerer.stream(base, question):
+        if isinstance(event, Done):
+            usage = event.answer.usage
+            service.usage.spend(principal, usage.input_tokens + usage.output_tokens if usage else 0)
+        yield event

@@ -1,0 +1,108 @@
+"""Questions: answers and passages. Answers are awaited, so that many clients wait without a thread each."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import JSONResponse
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from core.errors import KebenError
+from core.types import Answer
+from rag.answer import Done, Event, Piece, Restart, Retrieved
+from server.access import LOCAL, Principal
+from server.answering import answer_to, events_of
+from server.problems import problem_of
+from server.routes.problems import problems
+from server.schemas.answers import (
+    AnswerBody,
+    AskRequest,
+    RestartBody,
+    RetrievalBody,
+    SearchRequest,
+    SearchResponse,
+    TokenBody,
+)
+from server.service import PrincipalDep, ServiceDep
+
+# How often a request without a stream looks whether its client still waits.
+_LOOK_SECONDS = 0.5
+GONE = 499  # nginx's number for a client that closed the request; nobody reads it
+router = APIRouter()
+
+
+@router.post(
+    "/ask",
+    response_model=AnswerBody,
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        **problems(404, 422, 503),
+    },
+    summary="Answer a question from the textbooks",
+)
+async def ask(
+    request: Request,
+    body: AskRequest,
+    service: ServiceDep,
+    principal: PrincipalDep,
+    accept: Annotated[str, Header()] = "",
+) -> Response:
+    """An answer with citations. With `stream`, or `Accept: text/event-stream`, server-sent events:
+    `retrieval` with the passages, `token` with pieces of text, `done` with the whole answer, which replaces the
+    pieces; `restart` when the model failed and the answer begins anew; `error` with a problem document."""
+    question = body.question_for_rag(client_of(request, principal))
+    if body.stream or "text/event-stream" in accept:
+        events = events_of(service, principal, body.kb, question)
+        return EventSourceResponse(_events(await anext(events), events))
+    answer = await while_connected(request, answer_to(service, principal, body.kb, question))
+    return Response(status_code=GONE) if answer is None else JSONResponse(AnswerBody.of(answer).model_dump())
+
+
+@router.post("/search", responses=problems(404, 422, 503), summary="Find passages")
+def search(body: SearchRequest, service: ServiceDep, principal: PrincipalDep) -> SearchResponse:
+    """The best passages for a question, without an answer."""
+    kb = service.knowledge_base(principal, body.kb)
+    passages = service.answerer.search(kb, body.question, body.top_k, body.scope())
+    return SearchResponse.of(passages)
+
+
+def client_of(request: Request, principal: Principal) -> str:
+    """Who takes turns with others where a model is busy: the key, or without keys the address."""
+    return principal.id if principal is not LOCAL or not request.client else request.client.host
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer | None:
+    """The outcome of `work`; None, and the work is stopped, when the client has gone."""
+    task = asyncio.create_task(work)
+    try:
+        while not task.done():
+            await asyncio.wait([task], timeout=_LOOK_SECONDS)
+            if not task.done() and await request.is_disconnected():
+                return None
+        return task.result()
+    finally:
+        task.cancel()
+
+
+async def _events(first: Event, others: AsyncIterator[Event]) -> AsyncIterator[ServerSentEvent]:
+    yield _sse(first)
+    try:
+        async for event in others:
+            yield _sse(event)
+    except KebenError as error:
+        # The status line is long gone: the error has to travel as an event.
+        yield ServerSentEvent(problem_of(error).model_dump_json(), event="error")
+
+
+def _sse(event: Event) -> ServerSentEvent:
+    match event:
+        case Retrieved(passages, search_query):
+            found = RetrievalBody(passages=SearchResponse.of(passages).passages, search_query=search_query)
+            return ServerSentEvent(found.model_dump_json(), event="retrieval")
+        case Piece(text):
+            return ServerSentEvent(TokenBody(text=text).model_dump_json(), event="token")
+        case Restart(reason):
+            return ServerSentEvent(RestartBody(reason=reason).model_dump_json(), event="restart")
+        case Done(answer):
+            return ServerSentEvent(AnswerBody.of(answer).model_dump_json(), event="done")

@@ -1,0 +1,40 @@
+"""What supervisors ask, without a key."""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from server.access import Role
+from server.schemas.health import Health, Readiness
+from server.service import PrincipalDep, Service
+
+router = APIRouter()
+
+
+@router.get("/healthz", summary="Is the process alive?")
+async def healthz() -> Health:
+    """Answers as long as the process runs."""
+    return Health(status="ok")
+
+
+@router.get("/readyz", responses={503: {"model": Readiness}}, summary="Can questions be answered?")
+async def readyz(request: Request, response: Response, principal: PrincipalDep) -> Readiness:
+    """200 when a knowledge base and the models are loaded, 503 before, and while the language model is down.
+
+    `problems` tells whoever may manage what is served from before, and what is wrong with the model."""
+    service: Service | None = request.app.state.startup.service
+    if service is None:
+        response.status_code = 503
+        return Readiness(status="starting")
+    can_write, faults = service.writing.faults()
+    ready = can_write and bool(service.library.names())
+    if not ready:
+        response.status_code = 503
+    problems = {name: str(fault) for name, fault in service.library.faults().items()} | dict(faults)
+    told = principal.role in {Role.manage, Role.admin}
+    return Readiness(status="ok" if ready else "starting", problems=problems if told else {})
+
+
+@router.get("/", include_in_schema=False)
+async def root() -> RedirectResponse:
+    """The interactive documentation."""
+    return RedirectResponse("/docs")

@@ -1,0 +1,28 @@
+"""API keys, for those who have the role 'admin'."""
+
+from fastapi import APIRouter
+
+from server.routes.problems import problems
+from server.schemas.keys import CreatedKey, KeyBody, KeyId, KeyRequest, KeysResponse
+from server.service import KeysDep
+
+router = APIRouter()
+
+
+@router.get("/keys", responses=problems(), summary="List the API keys")
+def list_keys(keys: KeysDep) -> KeysResponse:
+    """Every key that was made, also those that are expired or revoked; never the key itself, nor its hash."""
+    return KeysResponse(keys=[KeyBody.of(record) for record in keys.records()])
+
+
+@router.post("/keys", status_code=201, responses=problems(422), summary="Make an API key")
+def create_key(body: KeyRequest, keys: KeysDep) -> CreatedKey:
+    """A new key. It is told in this response and never again: only its hash is kept."""
+    key, record = keys.create(body.name, body.role, body.kbs, body.expires_at, body.limits())
+    return CreatedKey(key=key, **KeyBody.of(record).model_dump())
+
+
+@router.delete("/keys/{id}", responses=problems(404, 422), summary="Revoke an API key")
+def revoke_key(id: KeyId, keys: KeysDep) -> KeyBody:
+    """The key is refused from now on, by every process of the service."""
+    return KeyBody.of(keys.revoke(id))

@@ -1,0 +1,29 @@
+"""What the routes document about their errors."""
+
+from typing import Any
+
+from server.schemas.problems import PROBLEM_CONTENT, Problem
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that answers with these, besides those that every route may give."""
+    return {
+        status: {"description": _MEANING[status], "model": Problem, "content": PROBLEM_CONTENT}
+        for status in (*statuses, *_ALWAYS)
+    }
+
+
+_MEANING = {
+    401: "No valid API key was sent",
+    403: "The key has not the role for this",
+    404: "No such thing, or none that this key may see",
+    408: "The body did not arrive in time",
+    409: "Something else is under way, or the thing exists",
+    413: "The body is too long",
+    422: "A value in the request is not usable",
+    429: "Too many requests: see Retry-After",
+    500: "An error of the service itself",
+    503: "The index or the model cannot be used now",
+}
+# The gate may give these on each route that needs a key.
+_ALWAYS = (401, 403, 408, 413, 429)

@@ -1,0 +1,182 @@
+"""What each key has used, counted together over all processes of the service.
+
+A small SQLite file: counts survive a restart, and two workers do not allow twice as much. It is not flushed at each
+count: a machine that loses power may forget a minute, which harms nobody.
+"""
+
+import math
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import RateLimited, StorageError
+from server.access import Principal
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS requests (key TEXT, minute INTEGER, count INTEGER, PRIMARY KEY (key, minute)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tokens (key TEXT, day INTEGER, count INTEGER, PRIMARY KEY (key, day)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS running (lease TEXT PRIMARY KEY, key TEXT, process INTEGER) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS running_of ON running (key);
+"""
+_MINUTE, _DAY = 60, 86400
+_WAIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left of a limit: `remaining` of `limit`, whole again after `reset` seconds."""
+
+    limit: int
+    remaining: int
+    reset: int
+
+    def headers(self) -> dict[str, str]:
+        """As draft-ietf-httpapi-ratelimit-headers has them."""
+        return {
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Remaining": str(self.remaining),
+            "RateLimit-Reset": str(self.reset),
+        }
+
+
+class Usage:
+    """Counts requests, answers that are being written, and tokens, for keys that have such limits."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        """folder: where the service keeps its state. clock: seconds since 1970. Raises StorageError."""
+        self._clock = clock
+        self._guard = threading.Lock()
+        path = folder / "usage.sqlite"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;" + _TABLES)
+        except (OSError, sqlite3.Error) as error:
+            raise StorageError(f"{path} cannot be opened: {error}", mend="check the folder and the disk") from error
+        self._forget()
+
+    def request(self, principal: Principal) -> Allowance | None:
+        """Count a request; None for a key without that limit. Raises RateLimited, and then does not count it.
+
+        The minute slides: of the one before, the share counts that lies within the last 60 seconds.
+        """
+        limit = principal.limits.requests_per_minute
+        if limit is None:
+            return None
+        now = self._clock()
+        minute, into = int(now // _MINUTE), now % _MINUTE
+        with self._guard:
+            rows = self._db.execute(
+                "SELECT minute, count FROM requests WHERE key = ? AND minute >= ?", (principal.id, minute - 1)
+            )
+            counts = dict(rows.fetchall())
+            before, current = counts.get(minute - 1, 0), counts.get(minute, 0)
+            used = current + before * (1 - into / _MINUTE)
+            reset = math.ceil(_MINUTE - into)
+            if used + 1 > limit:
+                # Time until enough of the minute before has slid out; if this one alone is full, its end.
+                wait = reset if current >= limit else (used + 1 - limit) / max(before, 1) * _MINUTE
+                raise RateLimited(
+                    f"the key {principal.id} has sent {limit} requests in the last minute, as many as it may",
+                    mend="wait as long as Retry-After says",
+                    retry_after=max(1, math.ceil(wait)),
+                    headers=Allowance(limit, 0, reset).headers(),
+                )
+            self._db.execute(
+                "INSERT INTO requests VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
+                (principal.id, minute),
+            )
+        return Allowance(limit, max(0, int(limit - used - 1)), reset)
+
+    def start(self, principal: Principal) -> str | None:
+        """A lease for one answer, to be given back with `end`; None for a key without that limit.
+
+        Raises RateLimited when as many are being written as may, and when the day's tokens are used up.
+        """
+        self._check_tokens(principal)
+        limit = principal.limits.concurrent
+        if limit is None:
+            return None
+        lease = secrets.token_hex(8)
+        with self._guard:
+            # What a process that was killed held is looked for only when it would matter.
+            if self._take(lease, principal, limit) or (self._forget_dead() and self._take(lease, principal, limit)):
+                return lease
+        raise RateLimited(
+            f"{limit} answers for the key {principal.id} are being written, as many as may at a time",
+            mend="wait until one has ended",
+            retry_after=1,
+        )
+
+    def _take(self, lease: str, principal: Principal, limit: int) -> bool:
+        # One statement, so that no other process counts in between.
+        statement = "INSERT INTO running SELECT ?, ?, ? WHERE (SELECT count(*) FROM running WHERE key = ?) < ?"
+        values = (lease, principal.id, os.getpid(), principal.id, limit)
+        return self._db.execute(statement, values).rowcount > 0
+
+    def end(self, lease: str | None) -> None:
+        """The answer of this lease is written, or was given up."""
+        if lease is not None:
+            with self._guard:
+                self._db.execute("DELETE FROM running WHERE lease = ?", (lease,))
+
+    def spend(self, principal: Principal, tokens: int) -> None:
+        """Count tokens that were read and written for a key."""
+        if tokens and principal.limits.tokens_per_day is not None:
+            with self._guard:
+                self._db.execute(
+                    "INSERT INTO tokens VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+                    (principal.id, int(self._clock() // _DAY), tokens),
+                )
+
+    def _check_tokens(self, principal: Principal) -> None:
+        limit = principal.limits.tokens_per_day
+        if limit is None:
+            return
+        now = self._clock()
+        with self._guard:
+            row = self._db.execute(
+                "SELECT count FROM tokens WHERE key = ? AND day = ?", (principal.id, int(now // _DAY))
+            ).fetchone()
+        if row and row[0] >= limit:
+            raise RateLimited(
+                f"the key {principal.id} has used {row[0]} tokens today, of {limit}",
+                mend="wait until midnight UTC, or raise the key's limit",
+                retry_after=math.ceil(_DAY - now % _DAY),
+            )
+
+    def _forget_dead(self) -> bool:
+        """Give back what processes hold that have died; True if any did."""
+        holders = [row[0] for row in self._db.execute("SELECT DISTINCT process FROM running")]
+        dead = [(process,) for process in holders if not _alive(process)]
+        self._db.executemany("DELETE FROM running WHERE process = ?", dead)
+        return bool(dead)
+
+    def _forget(self) -> None:
+        """Delete what no limit looks at any more."""
+        now = self._clock()
+        with self._guard:
+            self._forget_dead()
+            self._db.execute("DELETE FROM running WHERE process = ?", (os.getpid(),))
+            self._db.execute("DELETE FROM requests WHERE minute < ?", (now // _MINUTE - 1,))
+            self._db.execute("DELETE FROM tokens WHERE day < ?", (now // _DAY - 1,))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._guard:
+            self._db.close()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
