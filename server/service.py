@@ -102,7 +102,7 @@ def _load(settings: Settings, usage: Usage) -> Service:
     if library.names():
         library.get(settings.kb)
     else:
-        _LOG.warning("there is no knowledge base in %s yet: it is served as soon as one is built", settings.data_dir)
+        _LOG.warning("there is no knowledge base in %s yet; build one: `keben rebuild`", settings.data_dir)
     # Always loaded: a generation published later may have vectors where this one has none.
     with ThreadPoolExecutor(1) as pool:
         dictionaries = pool.submit(warm_up)

@@ -180,14 +180,10 @@ def test_a_port_in_use_is_named(library_settings: Settings, tmp_path: Path) -> N
 
 
 def test_a_server_without_a_knowledge_base_says_how_to_build_one(tmp_path: Path) -> None:
-    done = subprocess.run(
-        command("--port", "0"),
-        env=environment(tmp_path / "nothing"),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert str(tmp_path / "nothing") in done.stderr and "keben rebuild" in done.stderr
-    assert "Traceback" not in done.stderr and done.stdout == ""
+    with process(tmp_path / "nothing", tmp_path) as (running, url):
+        assert httpx.get(f"{url}/healthz").status_code == 200
+        assert httpx.get(f"{url}/readyz").status_code == 503
+        running.send_signal(signal.SIGTERM)
+        _, err = running.communicate(timeout=60)
+    assert str(tmp_path / "nothing") in err and "keben rebuild" in err
+    assert "Traceback" not in err

@@ -37,10 +37,34 @@ def test_every_published_knowledge_base_is_opened(settings: Settings, add: Add) 
     library.close()
 
 
-def test_without_any_knowledge_base_it_says_how_to_build_one(settings: Settings) -> None:
-    with pytest.raises(KnowledgeBaseMissing, match=str(settings.data_dir)) as caught:
-        Library(settings)
-    assert "keben rebuild" in caught.value.mend
+def test_an_empty_library_opens_what_is_built_later(settings: Settings, add: Add) -> None:
+    library = Library(settings)
+    assert library.names() == []
+    add("default")
+    library.refresh()
+    assert library.names() == ["default"]
+    library.close()
+
+
+def test_a_deleted_knowledge_base_is_closed(settings: Settings, add: Add) -> None:
+    add("default")
+    add("physics")
+    library = Library(settings)
+    shutil.rmtree(settings.data_dir / "physics")
+    library.refresh()
+    assert library.names() == ["default"] and library.faults() == {}
+    with pytest.raises(KnowledgeBaseMissing):
+        library.get("physics")
+    library.close()
+
+
+def test_a_damaged_one_that_is_not_the_default_stops_no_start(settings: Settings, add: Add) -> None:
+    add("default")
+    (add("physics") / CHUNKS).unlink()
+    library = Library(settings)
+    assert library.names() == ["default"]
+    assert isinstance(library.faults()["physics"], GenerationCorrupt)
+    library.close()
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(settings: Settings, add: Add) -> None:
