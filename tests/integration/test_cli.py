@@ -177,7 +177,7 @@ ERRORS: dict[str, tuple[list[str], int, str, str]] = {
     "search without a knowledge base": (["search", "死锁"], 1, "knowledge-base-missing", "keben rebuild"),
     "status without a knowledge base": (["status"], 1, "knowledge-base-missing", "keben rebuild"),
     "status of one that is not there": (["status", "--kb", "nope"], 1, "knowledge-base-missing", "--kb nope"),
-    "serve without a knowledge base": (["serve", "--port", "0"], 1, "knowledge-base-missing", "keben rebuild"),
+    "serve to others without a key": (["serve", "--host", "0.0.0.0", "--port", "0"], 1, "server", "keben keys create"),
     "rebuild of an empty folder": (["rebuild", "--source", "empty"], 1, "nothing-indexed", ".pdf"),
     "rebuild of a new kb without a folder": (["rebuild", "--kb", "new"], 2, "bad-setting", "--source"),
     "bad name": (["ask", "死锁", "--kb", "Bad Name"], 2, "bad-setting", "a-z"),
