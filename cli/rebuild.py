@@ -12,8 +12,8 @@ from core.errors import ConfigError, KebenError
 
 if TYPE_CHECKING:
     from core.settings import Settings
-    from ingest.rebuild import Request
     from ingest.report import RebuildReport
+    from ingest.request import Request
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -43,7 +43,7 @@ def rebuild(
     Exit code 0: all well, 1: nothing could be done, 2: wrong usage, 3: some books failed, the rest is served.
     """
     from core.settings import load_settings
-    from ingest.rebuild import Request
+    from ingest.request import Request
 
     if watch and dry_run:
         raise ConfigError("--watch and --dry-run exclude each other", mend="leave one of them out")
@@ -73,7 +73,8 @@ def _run(settings: "Settings", kb: str, request: "Request", as_json: bool) -> "R
 def _follow(settings: "Settings", kb: str, request: "Request", as_json: bool) -> None:
     """Rebuild now and at every change, until interrupted. What fails is told, and tried again at the next change."""
     from ingest.previous import previous_generations
-    from ingest.rebuild import Request, source_folder
+    from ingest.rebuild import source_folder
+    from ingest.request import Request
     from ingest.watch import changes
     from vector_db.layout import KnowledgeBaseFolder
 

@@ -6,6 +6,7 @@
     │   └── UnreadableBookError     one file: corrupt, encrypted, empty, too large, too slow
     ├── KnowledgeBaseError          what lies on disk cannot be served
     │   ├── KnowledgeBaseMissing    no generation has been published under this name
+    │   ├── KnowledgeBaseExists     the name is taken
     │   ├── GenerationCorrupt       checksums, counts or files do not agree
     │   │   └── VerificationFailed  a new generation did not pass its check and was not published
     │   │       └── RecallTooLow    its vector index does not find what is in it
@@ -13,6 +14,8 @@
     │   ├── BuilderBusy             another rebuild holds the lock
     │   └── StorageError            the disk is full, read-only or failing
     ├── NothingIndexed              a rebuild had nothing to publish
+    ├── PageMissing                 a book has no such page to show
+    ├── JobMissing                  there is no job of this name
     ├── ModelError                  the embedder or the language model cannot be loaded or run
     ├── DatasetError                rows to train or to examine on that cannot be read or used
     ├── TrainingError               fine-tuning that cannot start or go on
@@ -22,6 +25,10 @@
     │   ├── Unauthorised            without a valid key
     │   └── Forbidden               with a key that has not the role, or from a foreign page
     ├── KeyMissing                  no API key has this id
+    ├── FileMissing                 no file or book has this name
+    ├── Conflict                    what is asked for does not go together with what is there
+    │   ├── BookChanged             the file of a book is not the one that was indexed, or is gone
+    │   └── JobConflict             what is asked of a job does not go with its state
     ├── TooLarge                    the body of a request is longer than may be
     ├── TooSlow                     the body of a request did not come in time
     └── ServerError                 the HTTP server cannot start (port in use, ...)
@@ -74,6 +81,10 @@ class KnowledgeBaseMissing(KnowledgeBaseError):
     code = "knowledge-base-missing"
 
 
+class KnowledgeBaseExists(KnowledgeBaseError):
+    code = "knowledge-base-exists"
+
+
 class GenerationCorrupt(KnowledgeBaseError):
     code = "generation-corrupt"
 
@@ -104,6 +115,14 @@ class StorageError(KnowledgeBaseError):
 
 class NothingIndexed(KebenError):
     code = "nothing-indexed"
+
+
+class PageMissing(KebenError):
+    code = "page-missing"
+
+
+class JobMissing(KebenError):
+    code = "job-missing"
 
 
 class ModelError(KebenError):
@@ -154,6 +173,22 @@ class Forbidden(AccessError):
 
 class KeyMissing(KebenError):
     code = "key-missing"
+
+
+class FileMissing(KebenError):
+    code = "file-missing"
+
+
+class Conflict(KebenError):
+    code = "conflict"
+
+
+class BookChanged(Conflict):
+    code = "book-changed"
+
+
+class JobConflict(Conflict):
+    code = "job-conflict"
 
 
 class TooLarge(KebenError):

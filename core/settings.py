@@ -253,6 +253,7 @@ class ServerSettings(_Group):
         None, ge=1, description="Tokens read and written for one API key in a day (UTC), unless it has its own limit."
     )
     body_kb: int = Field(64, ge=1, le=65536, description="Longest body of a request, in KiB; uploads apart.")
+    upload_mb: int = Field(512, ge=1, le=65536, description="Longest upload, all its files together, in MiB.")
     body_seconds: float = Field(30, ge=1, le=3600, description="Longest time that a body may take to arrive.")
 
 
@@ -296,6 +297,26 @@ class Settings(BaseSettings):
     def with_model(self, folder: Path, **changes: Any) -> Self:
         """These settings with those of `LlmSettings.with_model`."""
         return self.model_copy(update={"llm": self.llm.with_model(folder, **changes)})
+
+
+class _Passed(Settings):
+    """Of arguments alone: the process that passes them on has looked at all other sources."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def passed_settings(values: dict[str, Any]) -> Settings:
+    """The settings that another process has passed on as JSON, as they are: no variable and no file is read."""
+    return _Passed(**values)
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -6,8 +6,9 @@ from core.settings import Settings
 from ingest.catalog import CATALOG, SourceFile, find_course
 from ingest.outcome import Reuse
 from ingest.previous import Previous, previous_generations
-from ingest.rebuild import Request, find_selected, fingerprint, source_folder, with_absent
+from ingest.rebuild import find_selected, fingerprint, source_folder, with_absent
 from ingest.report import FileReport, RebuildReport, Status, book_report
+from ingest.request import Request
 from vector_db.files import sha256
 from vector_db.layout import KnowledgeBaseFolder
 

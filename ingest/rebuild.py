@@ -5,7 +5,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from core.errors import ConfigError, GenerationCorrupt, NothingIndexed, VerificationFailed
@@ -18,29 +18,14 @@ from ingest.outcome import Outcome, kept
 from ingest.previous import Previous, previous_generations
 from ingest.progress import Progress, Silent
 from ingest.report import FileReport, RebuildReport, book_report, kept_out
+from ingest.request import Request
 from ingest.selection import Selection, select
 from ingest.staging import staging
-from vector_db import tokenizer
+from vector_db import layout, tokenizer
 from vector_db.embedder import model_revision
 from vector_db.layout import KnowledgeBaseFolder
 from vector_db.manifest import SCHEMA, Calibration, FailureRecord, read_manifest
 from vector_db.writer import Calibrate, GenerationHeader, write_generation
-
-_RECOGNISED = "ocr"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a rebuild is asked for.
-
-    source: folder of textbooks; None: that of the last rebuild. force: parse and embed unchanged files
-    too. only, remove: names below the folder, or patterns; the others keep what they have.
-    """
-
-    source: Path | None = None
-    force: bool = False
-    only: tuple[str, ...] = ()
-    remove: tuple[str, ...] = ()
 
 
 def rebuild(
@@ -81,11 +66,10 @@ def source_folder(settings: Settings, kb: str, source: Path | None, previous: Pr
     """The folder named now, by option or setting, or else the one of the last rebuild, or the default one."""
     if source is not None:
         return source
-    if kb == settings.kb and ("source_dir" in settings.model_fields_set or previous.manifest is None):
-        return settings.source_dir
-    if previous.manifest is None:
+    found = layout.source_folder(settings, kb, previous.manifest)
+    if found is None:
         raise ConfigError(f"the knowledge base '{kb}' is new: its folder is not known", mend="name it with --source")
-    return Path(previous.manifest.source_dir)
+    return found
 
 
 def find_selected(folder: Path, previous: Previous, request: Request) -> tuple[Selection, dict[str, str]]:
@@ -128,7 +112,7 @@ class _Rebuild:
         self._request = request
         self._progress = progress
         self._fingerprint = fingerprint(settings)
-        self._recognised = target.folder / _RECOGNISED
+        self._recognised = target.recognised
 
     def run(self, started: float) -> RebuildReport:
         folder = source_folder(self._settings, self._target.kb, self._request.source, self._previous)

@@ -7,44 +7,22 @@ harm this process. The result, a book or an error, is written to OUT as JSON.
 import dataclasses
 import gc
 import json
-import os
 import resource
-import signal
 import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from core.errors import KebenError, UnreadableBookError
+from core.errors import UnreadableBookError
 from core.types import Block, BlockKind, ExtractedBook, OcrPage, Page
 from ingest.check import check_file
+from ingest.child import progress_file
+from ingest.limits import answer, die_with_parent, lower_limits
 from ingest.readers import read_book
 from ingest.readers.context import ReaderContext
 from ingest.readers.ocr import Ocr
 
-_PR_SET_PDEATHSIG = 1
-_MAX_OUTPUT = 2**30
 _FIRST_PAGE_MB, _PAGE_MB = 2048, 600  # address space for reading one page image, and for each more at a time
-
-
-def _die_with_parent() -> None:
-    """A rebuild that is killed leaves no parser running. Linux alone can do this; elsewhere the limits end it."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _lower_limits(memory_mb: int, cpu_seconds: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 2**20, memory_mb * 2**20))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, resource.RLIM_INFINITY))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_OUTPUT, _MAX_OUTPUT))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def progress_file(out: Path) -> Path:
-    """Touched whenever the worker is granted more time; its wall clock begins anew then."""
-    return out.with_suffix(".progress")
 
 
 def _grant(out: Path, seconds: float) -> None:
@@ -71,23 +49,14 @@ def main(path: str, out: str, options: str) -> None:
     """Parse `path`. options: JSON of the ingest settings, and `ocr_cache`, a folder or null."""
     bounds: dict[str, Any] = json.loads(options)
     gc.set_threshold(50_000, 20, 50)  # a book is many objects that stay, which need not be looked at again and again
-    os.environ["OMP_NUM_THREADS"] = os.environ["OMP_THREAD_LIMIT"] = "1"
-    _lower_limits(bounds["memory_mb"], bounds["cpu_seconds"])
+    lower_limits(bounds["memory_mb"], bounds["cpu_seconds"])
     file = Path(path)
-    result: dict[str, Any]
-    try:
+
+    def read() -> dict[str, Any]:
         check_file(file, bounds["max_file_mb"])
-        result = {"book": dataclasses.asdict(read_book(file, _context(Path(out), bounds)))}
-    except KebenError as error:
-        result = {"error": error.message, "mend": error.mend}
-    except MemoryError:
-        result = {
-            "error": f"{file.name} needs more than {bounds['memory_mb']} MiB of memory",
-            "mend": "split the book, or raise KEBEN_INGEST__MEMORY_MB",
-        }
-    except RecursionError:
-        result = {"error": f"{file.name} is nested too deeply", "mend": "leave the file out"}
-    Path(out).write_text(json.dumps(result, ensure_ascii=False), encoding="utf-8", errors="surrogatepass")
+        return {"book": dataclasses.asdict(read_book(file, _context(Path(out), bounds)))}
+
+    answer(file, Path(out), bounds["memory_mb"], read)
 
 
 def book_from_json(data: dict[str, Any]) -> ExtractedBook:
@@ -105,5 +74,5 @@ def book_from_json(data: dict[str, Any]) -> ExtractedBook:
 
 
 if __name__ == "__main__":
-    _die_with_parent()
+    die_with_parent()
     main(*sys.argv[1:4])

@@ -32,7 +32,7 @@ def create_app(settings: Settings, startup: Startup) -> FastAPI:
     app: FastAPI = FastAPIOffline(
         title="Keben 课本", version=version("keben"), description=_ABOUT, lifespan=lifespan(settings, startup, usage)
     )
-    app.state.keys = keys
+    app.state.keys, app.state.settings = keys, settings
     app.include_router(router)
     add_problem_handlers(app)
     app.add_middleware(Gate, settings=settings.server, keys=keys, usage=usage)

@@ -10,16 +10,24 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from core.errors import (
+    BuilderBusy,
     ConfigError,
+    Conflict,
+    FileMissing,
     Forbidden,
+    JobMissing,
     KebenError,
     KeyMissing,
+    KnowledgeBaseExists,
     KnowledgeBaseMissing,
+    NothingIndexed,
     Overloaded,
+    PageMissing,
     RateLimited,
     TooLarge,
     TooSlow,
     Unauthorised,
+    UnreadableBookError,
 )
 from server.schemas.problems import OpenAIError, OpenAIProblem, Problem
 
@@ -29,6 +37,14 @@ _STATUS: tuple[tuple[type[KebenError], HTTPStatus], ...] = (
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (KnowledgeBaseMissing, HTTPStatus.NOT_FOUND),
     (KeyMissing, HTTPStatus.NOT_FOUND),
+    (JobMissing, HTTPStatus.NOT_FOUND),
+    (FileMissing, HTTPStatus.NOT_FOUND),
+    (KnowledgeBaseExists, HTTPStatus.CONFLICT),
+    (BuilderBusy, HTTPStatus.CONFLICT),
+    (Conflict, HTTPStatus.CONFLICT),
+    (PageMissing, HTTPStatus.NOT_FOUND),
+    (UnreadableBookError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (NothingIndexed, HTTPStatus.UNPROCESSABLE_ENTITY),
     (Unauthorised, HTTPStatus.UNAUTHORIZED),
     (Forbidden, HTTPStatus.FORBIDDEN),
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),

@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
@@ -15,29 +15,33 @@ from core.settings import Settings
 from rag.answer import Answerer
 from rag.build import Writing, build_answerer, build_writing
 from server.access import Principal, authorise, no_such
+from server.jobs import Jobs
 from server.keys import KeyStore
+from server.stock import Stock
 from server.usage import Usage
 from vector_db.embedder import open_embedder
 from vector_db.library import Library
 from vector_db.reader import LiveKnowledgeBase
 from vector_db.tokenizer import warm_up
 
+_DRAWN_AT_A_TIME = 2
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The open knowledge bases and what answers from them."""
+    """The open knowledge bases and what answers from them. drawing: who may have a page drawn now."""
 
     library: Library
     answerer: Answerer
     writing: Writing
     usage: Usage
-    default_kb: str
+    settings: Settings
+    drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DRAWN_AT_A_TIME))
 
     def knowledge_base(self, principal: Principal, name: str | None) -> LiveKnowledgeBase:
         """The one named, or the default one; raises KnowledgeBaseMissing, also for one that `principal` may not see."""
-        name = name or self.default_kb
+        name = name or self.settings.kb
         authorise(principal, None, name)
         if name not in (names := self.names(principal)):
             raise no_such(name, names)
@@ -113,7 +117,7 @@ def _load(settings: Settings, usage: Usage) -> Service:
     for name in library.names():
         # The first search pages the index in; no student should wait for that.
         answerer.search(library.get(name), "预热 warm up")
-    return Service(library, answerer, writing, usage, settings.kb)
+    return Service(library, answerer, writing, usage, settings)
 
 
 def _service(request: Request) -> Service:
@@ -133,6 +137,28 @@ def _keys(request: Request) -> KeyStore:
     return keys
 
 
+def _stock(request: Request) -> Stock:
+    return Stock(_settings(request))
+
+
+def _jobs(request: Request) -> Jobs:
+    return Jobs(_settings(request))
+
+
+def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+async def refresh(request: Request) -> None:
+    """Look for what has changed on disk now, not only at the next look."""
+    service = request.app.state.startup.service
+    if service is not None:
+        await asyncio.to_thread(service.library.refresh)
+
+
 PrincipalDep = Annotated[Principal, Depends(_principal)]
 KeysDep = Annotated[KeyStore, Depends(_keys)]
+StockDep = Annotated[Stock, Depends(_stock)]
+JobsDep = Annotated[Jobs, Depends(_jobs)]
 ServiceDep = Annotated[Service, Depends(_service)]

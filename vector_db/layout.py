@@ -3,6 +3,7 @@
 <data_dir>/<kb>/CURRENT          name of the served generation
 <data_dir>/<kb>/gens/<id>/       one generation, never written to again
 <data_dir>/<kb>/gens/<id>.tmp/   one being built; removed by the next rebuild if it was cut off
+<data_dir>/<kb>/books/           textbooks that came in over the network; others lie where their teacher keeps them
 <data_dir>/<kb>/scratch.tmp/     files of the parsers at work
 <data_dir>/<kb>/unfinished.sqlite, ocr/   work done by a rebuild that was cut off, and recognised pages (see `ingest`)
 """
@@ -17,8 +18,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.errors import FREE_SPACE, BuilderBusy, ConfigError, KnowledgeBaseMissing, StorageError
-from core.settings import KB_NAME
+from core.errors import (
+    FREE_SPACE,
+    BuilderBusy,
+    ConfigError,
+    KnowledgeBaseExists,
+    KnowledgeBaseMissing,
+    StorageError,
+)
+from core.settings import KB_NAME, Settings
+from vector_db.manifest import Manifest
 
 CURRENT = "CURRENT"
 IN_USE = "in-use.lock"
@@ -38,7 +47,9 @@ class KnowledgeBaseFolder:
         self.kb = kb
         self.folder = data_dir / kb
         self.generations = self.folder / "gens"
+        self.uploads = self.folder / "books"
         self.scratch = self.folder / f"scratch{_UNFINISHED}"
+        self.recognised = self.folder / "ocr"
 
     def current_id(self) -> str | None:
         """Name of the served generation, None if none was ever published."""
@@ -98,6 +109,31 @@ class KnowledgeBaseFolder:
             finally:
                 shutil.rmtree(self.scratch, ignore_errors=True)
 
+    def create(self) -> None:
+        """Make an empty knowledge base whose books are uploaded; raises KnowledgeBaseExists, StorageError."""
+        try:
+            self.folder.mkdir(parents=True)
+            self.uploads.mkdir()
+            _fsync(self.folder)
+        except FileExistsError:
+            raise KnowledgeBaseExists(
+                f"there is a knowledge base '{self.kb}' already", mend="choose another name, or add books to that one"
+            ) from None
+        except OSError as error:
+            raise StorageError(f"{self.folder} cannot be written: {error.strerror}", mend=FREE_SPACE) from error
+
+    def delete(self) -> None:
+        """Remove the knowledge base with its uploaded books; books that lie elsewhere stay. Raises BuilderBusy.
+
+        It is gone at once, whole or not at all; what readers hold open they keep until they close it.
+        """
+        if not self.folder.is_dir():
+            self.current()
+        with self.building():
+            doomed = self.folder.with_name(f".{self.kb}-{secrets.token_hex(4)}.deleted")
+            self.folder.rename(doomed)
+        shutil.rmtree(doomed)
+
     def new_folder(self) -> Path:
         """A fresh `<id>.tmp`. Only while building."""
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{secrets.token_hex(3)}"
@@ -133,9 +169,26 @@ class KnowledgeBaseFolder:
 
 def knowledge_bases(data_dir: Path) -> list[str]:
     """Names of the published knowledge bases, sorted."""
+    return _named(data_dir, f"*/{CURRENT}")
+
+
+def created(data_dir: Path) -> list[str]:
+    """Names of the knowledge bases that were made to be filled over the network, sorted; published or not."""
+    return _named(data_dir, "*/books")
+
+
+def source_folder(settings: Settings, kb: str, manifest: Manifest | None) -> Path | None:
+    """Where the books of `kb` lie: named by setting, or as in its last rebuild, or uploaded; None where unknown."""
+    if kb == settings.kb and ("source_dir" in settings.model_fields_set or manifest is None):
+        return settings.source_dir
+    uploads = KnowledgeBaseFolder(settings.data_dir, kb).uploads
+    return Path(manifest.source_dir) if manifest else uploads if uploads.is_dir() else None
+
+
+def _named(data_dir: Path, pattern: str) -> list[str]:
     if not data_dir.is_dir():
         return []
-    return sorted(path.parent.name for path in data_dir.glob(f"*/{CURRENT}") if re.fullmatch(KB_NAME, path.parent.name))
+    return sorted(path.parent.name for path in data_dir.glob(pattern) if re.fullmatch(KB_NAME, path.parent.name))
 
 
 def _unused(generation: Path) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from core.errors import PageMissing
 from core.types import ExtractedBook
 from ingest.readers.ocr import Ocr
 
@@ -28,3 +29,10 @@ class Reader(Protocol):
 
     def __call__(self, path: Path, context: ReaderContext) -> ExtractedBook:
         """The whole text of `path`."""
+
+
+def check_page(path: Path, number: int, count: int) -> None:
+    """Raise PageMissing unless the file has a page `number`, from 1."""
+    if not 1 <= number <= count:
+        pages = f"pages 1 to {count}" if count > 1 else "one page, 1"
+        raise PageMissing(f"{path.name} has no page {number}: it has {pages}", mend="name one of its pages")

@@ -7,13 +7,14 @@ import io
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from core.errors import UnreadableBookError
 from core.types import ExtractedBook, OcrPage
-from ingest.readers.context import ReaderContext
+from ingest.readers.context import ReaderContext, check_page
 from ingest.readers.text_builder import Piece
 
 MAX_PIXELS = 80_000_000  # an A3 page at 600 dpi has 70 million
@@ -30,17 +31,33 @@ def read_image(path: Path, context: ReaderContext) -> ExtractedBook:
 
     Raises UnreadableBookError when it is damaged, or has too many pixels or frames.
     """
+    with _opened_file(path) as (file, count):
+        if count > context.max_pages:
+            raise UnreadableBookError(
+                f"{path.name} has {count} pages, more than the limit of {context.max_pages}",
+                mend="split the file, or raise KEBEN_INGEST__MAX_PAGES",
+            )
+        return _read_pages(_frames(file, range(count), path.name), path.name, context)
+
+
+def page_as_pdf(path: Path, number: int, target: Path) -> None:
+    """Write page `number` (from 1) of an image file as a PDF that has the very image that was recognised.
+
+    Raises PageMissing, and UnreadableBookError as `read_image`.
+    """
+    with _opened_file(path) as (file, count):
+        check_page(path, number, count)
+        _write_pages(_frames(file, [number - 1], path.name), target)
+
+
+@contextmanager
+def _opened_file(path: Path) -> Iterator[tuple[Image.Image, int]]:
+    """The image file and the number of its pages; what goes wrong while it is open is told of the file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
             with Image.open(path, formats=_FORMATS) as file:
-                count = getattr(file, "n_frames", 1) if file.format == "TIFF" else 1
-                if count > context.max_pages:
-                    raise UnreadableBookError(
-                        f"{path.name} has {count} pages, more than the limit of {context.max_pages}",
-                        mend="split the file, or raise KEBEN_INGEST__MAX_PAGES",
-                    )
-                return _read_pages(_frames(file, count, path.name), path.name, context)
+                yield file, getattr(file, "n_frames", 1) if file.format == "TIFF" else 1
         except Image.DecompressionBombError as error:
             raise _too_large(path.name, str(error)) from error
         except _FAULTS as error:
@@ -95,16 +112,21 @@ def _read_pages(images: Iterable[Image.Image], name: str, context: ReaderContext
 
     with tempfile.TemporaryDirectory(prefix="keben-pages-") as folder:
         path = Path(folder, name)
-        for number, image in enumerate(images):
-            image.save(path, "PDF", append=number > 0, resolution=float(_DPI), quality=95)
+        _write_pages(images, path)
         return read_pdf(path, context)
 
 
-def _frames(file: Image.Image, count: int, name: str) -> Iterator[Image.Image]:
-    for number in range(count):
-        if count > 1:
+def _write_pages(images: Iterable[Image.Image], target: Path) -> None:
+    for number, image in enumerate(images):
+        image.save(target, "PDF", append=number > 0, resolution=float(_DPI), quality=95)
+
+
+def _frames(file: Image.Image, numbers: Sequence[int], name: str) -> Iterator[Image.Image]:
+    several = getattr(file, "n_frames", 1) > 1 and file.format == "TIFF"
+    for number in numbers:
+        if several:
             file.seek(number)
-        yield _upright(file, f"{name}, page {number + 1}" if count > 1 else name)
+        yield _upright(file, f"{name}, page {number + 1}" if several else name)
 
 
 def _upright(file: Image.Image, name: str) -> Image.Image:

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from server.routes import asking, health, keys, knowledge_bases
+from server.routes import asking, books, health, jobs, keys, knowledge_bases, pages
 
 router = APIRouter()
-for part in (asking, knowledge_bases, keys, health):
+for part in (asking, knowledge_bases, books, jobs, pages, keys, health):
     router.include_router(part.router)

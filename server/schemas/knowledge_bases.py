@@ -63,3 +63,9 @@ class KnowledgeBasesResponse(Body):
     """All knowledge bases, by name."""
 
     kbs: list[KnowledgeBaseBody]
+
+
+class CreatedBody(Body):
+    """A knowledge base that was just made."""
+
+    name: str

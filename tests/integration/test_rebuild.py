@@ -21,8 +21,9 @@ from core.settings import PROJECT, EmbeddingSettings, IngestSettings, RetrievalS
 from core.types import Chunk, Course
 from ingest import job, split
 from ingest.plan import plan
-from ingest.rebuild import Request, fingerprint, rebuild
+from ingest.rebuild import fingerprint, rebuild
 from ingest.report import FileReport, RebuildReport
+from ingest.request import Request
 from ingest.vectors import PassageVectors
 from rag.candidates import FEATURES
 from rag.retrieve import Retriever

@@ -17,8 +17,9 @@ from core.errors import BuilderBusy, ConfigError, KnowledgeBaseMissing, NothingI
 from core.settings import PROJECT, EmbeddingSettings, Settings
 from ingest import vectors
 from ingest.plan import plan
-from ingest.rebuild import Request, rebuild
+from ingest.rebuild import rebuild
 from ingest.report import RebuildReport
+from ingest.request import Request
 from vector_db.embedder import Embedder, Vectors, open_embedder
 from vector_db.files import CHUNKS, EMBEDDINGS, REPORT
 from vector_db.layout import KnowledgeBaseFolder

@@ -10,8 +10,9 @@ from cli.main import app
 from core.errors import ConfigError, KnowledgeBaseMissing
 from core.settings import Settings
 from core.types import Course
-from ingest.rebuild import Request, rebuild
+from ingest.rebuild import rebuild
 from ingest.recalibrate import recalibrate
+from ingest.request import Request
 from rag.calibrate import LABELLED, LEAST, SELF_MADE
 from rag.labelled import Labelled
 from vector_db.layout import KnowledgeBaseFolder

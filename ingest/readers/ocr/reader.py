@@ -43,6 +43,10 @@ class Ocr:
         (found,) = self.read_all([image])
         return found.lines, found.confidence
 
+    def find(self, image: "Image") -> list[OcrLine] | None:
+        """The lines of `image` where they were recognised before; the engine is not run."""
+        return self._cache.find(self._hash(_opaque(image)))
+
     def read_all(self, images: Iterable["Image"]) -> Iterator[Recognised]:
         """What stands on each image, in their order.
 

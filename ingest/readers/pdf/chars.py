@@ -52,7 +52,7 @@ class RawPage:
 def read_chars(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> RawPage:
     """The page's text layer as runs; empty where it has none."""
     width, height = page.get_size()
-    text = _characters(text_page)
+    text = characters(text_page)
     where = _shown(text)
     if not len(where):
         return RawPage(width, height, [], [], 0, 0.0, hidden=len(_CONTROLS.findall(text)))
@@ -60,7 +60,7 @@ def read_chars(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> RawPage:
     turn = _direction(probe, where, page.get_rotation())
     if turn % 180 != page.get_rotation() % 180:
         width, height = height, width
-    boxes = _turned(probe.boxes(where), bbox, turn)
+    boxes = turned(probe.boxes(where), bbox, turn)
     if NO_MEANING in text or ARROW in text:
         widths = np.zeros(len(text))
         widths[where] = (boxes[:, 2] - boxes[:, 0]) / np.maximum(boxes[:, 3] - boxes[:, 1], _SMALLEST)
@@ -68,7 +68,7 @@ def read_chars(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> RawPage:
     layer = _Layer(probe, text, where, boxes, bbox, turn)
     stretches, asides = layer.stretches(width, height)
     rules = read_rules(page)
-    ruled = _turned(rules.boxes, bbox, turn)
+    ruled = turned(rules.boxes, bbox, turn)
     grids, cells = place(stretches, find_grids(ruled, rules.drawn), layer.boxes) if len(ruled) else ([], {})
     runs: list[Run] = []
     for at, each in enumerate(stretches):
@@ -189,7 +189,7 @@ def _mono(font: bytes) -> float:
     return float(bool(_MONO.search(font.decode("utf-8", "replace"))))
 
 
-def _characters(text_page: pdfium.PdfTextPage) -> str:
+def characters(text_page: pdfium.PdfTextPage) -> str:
     """The page's text with exactly one item for each of pdfium's characters."""
     count = text_page.count_chars()
     text: str = text_page.get_text_range() if count > 0 else ""
@@ -214,7 +214,7 @@ def _direction(probe: Probe, where: npt.NDArray[np.intp], rotation: int) -> int:
     return angle if angle % 90 == 0 else rotation
 
 
-def _turned(boxes: npt.NDArray[np.float64], bbox: Box, turn: int) -> npt.NDArray[np.float64]:
+def turned(boxes: npt.NDArray[np.float64], bbox: Box, turn: int) -> npt.NDArray[np.float64]:
     """Boxes (left, top, right, bottom), y upwards → (x0, y0, x1, y1), y downwards, turned clockwise."""
     left, bottom, right, top = bbox
     x0, y1, x1, y0 = boxes.T

@@ -10,6 +10,7 @@ import pypdfium2.raw as raw
 
 from core.errors import UnreadableBookError
 from ingest.readers.pdf.chars import RawPage, read_chars
+from ingest.readers.pdf.view import PageView, read_view
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -98,8 +99,7 @@ class PdfFile:
 
     def scale(self, index: int) -> float:
         """Pixels per point of the page's image: 200 dpi, fewer on large pages."""
-        width, height = self._document.get_page_size(index)
-        return min(_RENDER_DPI / 72, _RENDER_SIDE / max(1.0, float(width), float(height)))
+        return min(_RENDER_DPI / 72, _RENDER_SIDE / max(1.0, *self.size(index)))
 
     def render(self, index: int) -> "Image":
         """The page as an image. Raises `UnreadableBookError` where it cannot be drawn."""
@@ -110,6 +110,23 @@ class PdfFile:
         except pdfium.PdfiumError as error:
             raise _unreadable(self._path, f"has a page {index + 1} that cannot be drawn", _AGAIN) from error
         return image
+
+    def view(self, index: int, scale: float) -> PageView:
+        """The page as people see it, at `scale` pixels per point. Raises `UnreadableBookError` as `render`."""
+        try:
+            page = self._document[index]
+            text_page = page.get_textpage()
+            seen = read_view(page, text_page, scale)
+            text_page.close()
+            page.close()
+        except pdfium.PdfiumError as error:
+            raise _unreadable(self._path, f"has a page {index + 1} that cannot be drawn", _AGAIN) from error
+        return seen
+
+    def size(self, index: int) -> tuple[float, float]:
+        """Width and height of the page in points, as it is displayed."""
+        width, height = self._document.get_page_size(index)
+        return float(width), float(height)
 
 
 def _unreadable(path: Path, fault: str, mend: str) -> UnreadableBookError:

@@ -21,9 +21,10 @@ from test_pdf import CJK_FONT, Paper, needs_font
 from core.errors import UnreadableBookError
 from core.settings import IngestSettings
 from core.types import ExtractedBook
+from ingest.child import _wait
 from ingest.readers import read_book
 from ingest.readers.context import ReaderContext
-from ingest.sandbox import _wait, parse_in_sandbox
+from ingest.sandbox import parse_in_sandbox
 
 SETTINGS = IngestSettings()
 BODY = "进程是程序的一次执行"
