@@ -341,7 +341,7 @@ def test_the_problem_of_an_unknown_knowledge_base_names_those_there_are(client: 
     [
         ("GET", "/ask", 405),
         ("PUT", "/search", 405),
-        ("POST", "/kbs", 405),
+        ("PUT", "/kbs", 405),
         ("GET", "/asks", 404),
         ("GET", "/.env", 404),
     ],
