@@ -302,6 +302,8 @@ class Settings(BaseSettings):
 class _Passed(Settings):
     """Of arguments alone: the process that passes them on has looked at all other sources."""
 
+    model_config = SettingsConfigDict(toml_file=None)
+
     @classmethod
     def settings_customise_sources(
         cls,

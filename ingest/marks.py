@@ -27,7 +27,7 @@ class Found:
 
 def find(quote: Quote, page: str) -> Found:
     """Where `quote` stands in `page`, whole or in parts; nothing where it does not."""
-    wanted, _ = letters(quote.text)
+    wanted, own = letters(quote.text)
     there, places = letters(page)
     if not wanted or not there:
         return Found()
@@ -36,8 +36,17 @@ def find(quote: Quote, page: str) -> Found:
     covered = sum(length for _, _, length in stretches) / len(wanted)
     if covered < _SHARE and max((_weight(wanted[q : q + n]) for q, _, n in stretches), default=0) < _SURE:
         return Found()
-    spans = _joined(sorted((p, p + n) for _, p, n in _with_gaps(stretches)))
-    return Found(tuple((places[start], places[end - 1] + 1) for start, end in spans), covered)
+    ends = [-1, *own, len(quote.text)]
+    spans = [
+        _with_signs(
+            page,
+            (places[p], places[p + n - 1] + 1),
+            before=ends[q + 1] - ends[q] - 1,
+            after=ends[min(q + n, len(own)) + 1] - ends[min(q + n, len(own))] - 1,
+        )
+        for q, p, n in _with_gaps(stretches)
+    ]
+    return Found(tuple(_joined(sorted(spans), page)), covered)
 
 
 def line_boxes(boxes: _Boxes, spans: Sequence[tuple[int, int]]) -> list[tuple[float, float, float, float]]:
@@ -124,10 +133,25 @@ def _with_gaps(stretches: Sequence[tuple[int, int, int]]) -> list[tuple[int, int
     return filled
 
 
-def _joined(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def _with_signs(page: str, span: tuple[int, int], *, before: int, after: int) -> tuple[int, int]:
+    """The span with the signs around it, as a full stop: at most as many as the quote has there."""
+    start, end = span
+    while start > 0 and before > 0 and _is_sign(page[start - 1]):
+        start, before = start - 1, before - 1
+    while end < len(page) and after > 0 and _is_sign(page[end]):
+        end, after = end + 1, after - 1
+    return start, end
+
+
+def _is_sign(char: str) -> bool:
+    return not char.isspace() and not char.isalnum()
+
+
+def _joined(spans: Sequence[tuple[int, int]], page: str) -> list[tuple[int, int]]:
+    """Spans with no letter or digit between them are one."""
     joined: list[tuple[int, int]] = []
     for start, end in spans:
-        if joined and start <= joined[-1][1]:
+        if joined and not any(map(str.isalnum, page[joined[-1][1] : start])):
             joined[-1] = (joined[-1][0], max(joined[-1][1], end))
         else:
             joined.append((start, end))

@@ -31,10 +31,11 @@ def read_view(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage, scale: float)
     image: Image = page.render(scale=scale).to_pil()
     text = characters(text_page)
     left, bottom, right, top = page.get_bbox()
-    points = turned(Probe(text_page).boxes(np.arange(len(text))), (left, bottom, right, top), page.get_rotation())
+    boxes = Probe(text_page).boxes(np.arange(len(text))) if text else np.empty((0, 4))
+    points = turned(boxes, (left, bottom, right, top), page.get_rotation())
     wide, high = right - left, top - bottom
     if page.get_rotation() % 180:
         wide, high = high, wide
     # By the image's own size, which is rounded up to whole pixels.
-    boxes = points * np.array([image.width / max(wide, 1e-6), image.height / max(high, 1e-6)] * 2)
-    return PageView(image, text, np.nan_to_num(boxes))
+    pixels = np.array([image.width / max(wide, 1e-6), image.height / max(high, 1e-6)] * 2)
+    return PageView(image, text, np.nan_to_num(points * pixels))
