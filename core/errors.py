@@ -29,6 +29,7 @@
     ├── Conflict                    what is asked for does not go together with what is there
     │   ├── BookChanged             the file of a book is not the one that was indexed, or is gone
     │   └── JobConflict             what is asked of a job does not go with its state
+    ├── ModelMissing                no model that is offered has this name
     ├── TooLarge                    the body of a request is longer than may be
     ├── TooSlow                     the body of a request did not come in time
     └── ServerError                 the HTTP server cannot start (port in use, ...)
@@ -189,6 +190,10 @@ class BookChanged(Conflict):
 
 class JobConflict(Conflict):
     code = "job-conflict"
+
+
+class ModelMissing(KebenError):
+    code = "model-missing"
 
 
 class TooLarge(KebenError):

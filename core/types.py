@@ -244,7 +244,8 @@ class Answer:
     """What `/ask` gives back. A refusal is a value: `refused` with a `reason`.
 
     fallback: what the language model failed at, where the books' own sentences answer instead. unsupported: sentences
-    that no passage supports. trimmed: what the model's context had no room for.
+    that no passage supports. trimmed: what the model's context had no room for. cut_short: the model had written as
+    many tokens as it may before it came to its end.
 
     search_query: the question as it was searched for, where the conversation had to complete it; else None.
     closest: of a refusal, up to three passages that come nearest to the question, the most relevant first.
@@ -264,6 +265,7 @@ class Answer:
     fallback: str | None = None
     unsupported: tuple[Unsupported, ...] = ()
     trimmed: Trimmed | None = None
+    cut_short: bool = False
 
 
 Mode = Literal["grounded", "tutor", "exam"]

@@ -147,6 +147,7 @@ class Answerer:
                     fallback=draft.fallback,
                     unsupported=() if reason else draft.unsupported,
                     trimmed=draft.trimmed,
+                    cut_short=draft.cut_short,
                 )
             )
 

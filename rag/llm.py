@@ -32,7 +32,8 @@ class InternLM2Chat(BaseChatModel):
     All calls, from any thread or task, share one model and are written together. Options that may be bound or passed
     with a call: max_new_tokens, temperature (0: greedy), top_p, top_k, repetition_penalty, seed, stop; client, a name
     by which callers take turns. A conversation longer than the model reads loses its oldest turns; the response's
-    metadata tells how many messages (`dropped_messages`).
+    metadata tells how many messages (`dropped_messages`), and of an answer that was cut at max_new_tokens that its
+    `finish_reason` is "length".
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -42,6 +43,7 @@ class InternLM2Chat(BaseChatModel):
 
     _engine: Engine = PrivateAttr()
     _tokenizer: Any = PrivateAttr()
+    _ends: frozenset[int] = PrivateAttr()
 
     def model_post_init(self, context: Any, /) -> None:
         """Load the model in a process of its own. Raises ModelError naming the folder and the fault."""
@@ -50,6 +52,7 @@ class InternLM2Chat(BaseChatModel):
         described = inspect_folder(self.folder, self.settings)
         self._tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
         self._tokenizer.chat_template = described.chat_template
+        self._ends = frozenset(self._tokenizer.all_special_ids)
         self._engine = Engine(self.folder, self.settings)
 
     @property
@@ -171,9 +174,8 @@ class InternLM2Chat(BaseChatModel):
                 mend="ask a shorter question, or with a smaller top_k",
             )
         options = options.at_most(room - len(prompt))
-        return _Reply(
-            prompt, options, TextStream(self._tokenizer.backend_tokenizer, options.stop), len(messages) - len(kept)
-        )
+        text = TextStream(self._tokenizer.backend_tokenizer, options.stop)
+        return _Reply(prompt, options, text, len(messages) - len(kept), self._ends)
 
     def _encode(self, messages: Sequence[BaseMessage]) -> list[int]:
         turns = [{"role": _ROLES[message.type], "content": str(message.text)} for message in messages]
@@ -189,11 +191,14 @@ class InternLM2Chat(BaseChatModel):
 
 
 class _Reply:
-    """An answer as it comes. prompt: tokens. dropped: messages that were left out of it."""
+    """An answer as it comes. prompt: tokens. dropped: messages that were left out of it. ends: tokens that end it."""
 
-    def __init__(self, prompt: list[int], options: Options, text: TextStream, dropped: int) -> None:
-        self.prompt, self.options, self._text, self._dropped = prompt, options, text, dropped
+    def __init__(
+        self, prompt: list[int], options: Options, text: TextStream, dropped: int, ends: frozenset[int]
+    ) -> None:
+        self.prompt, self.options, self._text, self._dropped, self._ends = prompt, options, text, dropped, ends
         self._written = 0
+        self._cut_short = False
         self.finished = False
 
     def feed(self, event: Written | KebenError) -> str:
@@ -203,18 +208,23 @@ class _Reply:
         self._written += len(event.tokens)
         piece = self._text.feed(event.tokens)
         self.finished = event.finished or self._text.ended
+        ended = self._text.ended or bool(event.tokens and event.tokens[-1] in self._ends)
+        self._cut_short = not ended and self._written >= self.options.max_new_tokens
         return piece + self._text.finish() if self.finished else piece
 
     def last(self) -> ChatGenerationChunk:
         """The closing chunk: what it has taken, and what was left out."""
         used = len(self.prompt)
+        metadata: dict[str, Any] = {"dropped_messages": self._dropped} if self._dropped else {}
+        if self._cut_short:
+            metadata["finish_reason"] = "length"
         return ChatGenerationChunk(
             message=AIMessageChunk(
                 content="",
                 usage_metadata=UsageMetadata(
                     input_tokens=used, output_tokens=self._written, total_tokens=used + self._written
                 ),
-                response_metadata={"dropped_messages": self._dropped} if self._dropped else {},
+                response_metadata=metadata,
                 chunk_position="last",
             )
         )

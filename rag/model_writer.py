@@ -78,9 +78,11 @@ class ModelWriter:
         shown = CheckedStream(evidence, "drop") if self._drop else MarkerStream(len(passages))
         written: list[str] = []
         usage: Usage | None = None
+        cut_short = False
         async for chunk in self._chat.astream(sent, **bound(task.options, task.client)):
             if chunk.usage_metadata:
                 usage = Usage(chunk.usage_metadata["input_tokens"], chunk.usage_metadata["output_tokens"])
+            cut_short = cut_short or chunk.response_metadata.get("finish_reason") == "length"
             written.append(str(chunk.text))
             if piece := shown.feed(str(chunk.text)):
                 yield piece
@@ -98,6 +100,7 @@ class ModelWriter:
             usage=usage,
             unsupported=_unsupported(checked),
             trimmed=None if trimmed == Trimmed() else trimmed,
+            cut_short=cut_short,
         )
 
     def _messages(self, asked: Asked, room: int) -> tuple[list[BaseMessage], Trimmed]:

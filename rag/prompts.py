@@ -23,6 +23,12 @@ NO_SENTENCE: dict[Language, str] = {
     "zh": "找到了相关段落，但其中没有一句回答了这个问题。",
     "en": "Related passages were found, but no sentence of theirs answers the question.",
 }
+# Between what a model had written when it failed and the sentences of the books that answer instead, where a reader
+# has seen the former and it cannot be taken back.
+ABANDONED: dict[Language, str] = {
+    "zh": "\n\n（模型写到这里出错，以上内容作废。以下是书中的原文：）\n\n",
+    "en": "\n\n(The model failed here: what stands above does not count. The books say:)\n\n",
+}
 # Before a follow-up question as it was searched for.
 UNDERSTOOD: dict[Language, str] = {"zh": "理解为：", "en": "Understood as: "}
 # Before the sentences of a model that no passage supports.

@@ -35,7 +35,7 @@ class Draft:
     """A written answer. Empty text: no passage answers the question.
 
     model: who wrote it, where that is not the writer that was asked; fallback: why. unsupported: sentences that no
-    passage supports. trimmed: what the model's context had no room for.
+    passage supports. trimmed: what the model's context had no room for. cut_short: as in `Answer`.
     """
 
     text: str
@@ -45,6 +45,7 @@ class Draft:
     usage: Usage | None = None
     unsupported: tuple[Unsupported, ...] = ()
     trimmed: Trimmed | None = None
+    cut_short: bool = False
 
 
 @dataclass(frozen=True, slots=True)

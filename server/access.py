@@ -79,6 +79,12 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/readyz"): _PUBLIC,
     ("POST", "/ask"): _WRITES,
     ("POST", "/search"): _ASK,
+    # A list of tools is no answer: the tool that makes one counts it.
+    ("POST", "/mcp"): _ASK,
+    ("POST", "/v1/chat/completions"): _WRITES,
+    ("POST", "/v1/embeddings"): _ASK,
+    ("GET", "/v1/models"): _ASK,
+    ("GET", "/v1/models/{model:path}"): _ASK,
     ("GET", "/kbs"): _ASK,
     ("GET", "/kbs/{kb}"): _ASK,
     ("GET", "/kbs/{kb}/books/{book:path}/pages/{page}.png"): _ASK,

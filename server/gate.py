@@ -7,7 +7,9 @@ import asyncio
 import ipaddress
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,7 +60,9 @@ class Gate:
             extra |= self._count(principal, rule)
             if not (rule and rule.upload):
                 receive = await self._whole_body(headers, receive)
-            scope.setdefault("state", {}).update(principal=principal, request_id=request_id)
+            scope.setdefault("state", {}).update(
+                principal=principal, request_id=request_id, slot=partial(self._slot, principal)
+            )
             await self._pass(rule, principal, scope, receive, answer)
         except KebenError as error:
             await error_response(scope["path"], error)(scope, receive, answer)
@@ -83,6 +87,12 @@ class Gate:
         if not (rule and rule.answers):
             await self._app(scope, receive, send)
             return
+        with self._slot(principal):
+            await self._app(scope, receive, send)
+
+    @contextmanager
+    def _slot(self, principal: Principal) -> Iterator[None]:
+        """Counts an answer as running. In the state of each request, for routes only some of whose requests answer."""
         if self._running >= self._settings.max_running:
             raise Overloaded(
                 f"{self._running} answers are being written, as many as may at a time",
@@ -91,7 +101,7 @@ class Gate:
         lease = self._usage.start(principal)
         self._running += 1
         try:
-            await self._app(scope, receive, send)
+            yield
         finally:
             self._running -= 1
             self._usage.end(lease)

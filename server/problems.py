@@ -20,6 +20,7 @@ from core.errors import (
     KeyMissing,
     KnowledgeBaseExists,
     KnowledgeBaseMissing,
+    ModelMissing,
     NothingIndexed,
     Overloaded,
     PageMissing,
@@ -45,6 +46,7 @@ _STATUS: tuple[tuple[type[KebenError], HTTPStatus], ...] = (
     (PageMissing, HTTPStatus.NOT_FOUND),
     (UnreadableBookError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NothingIndexed, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ModelMissing, HTTPStatus.NOT_FOUND),
     (Unauthorised, HTTPStatus.UNAUTHORIZED),
     (Forbidden, HTTPStatus.FORBIDDEN),
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
@@ -88,10 +90,12 @@ def _problem(status: HTTPStatus, code: str, detail: str, mend: str = "") -> Prob
     return Problem(type=f"urn:keben:{code}", title=status.phrase, status=status.value, detail=detail, mend=mend)
 
 
-def _response(path: str, problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Clients made for OpenAI's routes look for its form of an error."""
+def _response(
+    path: str, problem: Problem, headers: dict[str, str] | None = None, param: str | None = None
+) -> JSONResponse:
+    """Clients made for OpenAI's routes look for its form of an error. param: the field at fault."""
     if path.startswith("/v1/"):
-        body = OpenAIProblem(error=OpenAIError.of(problem)).model_dump()
+        body = OpenAIProblem(error=OpenAIError.of(problem, param)).model_dump()
         return JSONResponse(body, status_code=problem.status, headers=headers)
     return JSONResponse(
         problem.model_dump(), status_code=problem.status, media_type="application/problem+json", headers=headers
@@ -109,7 +113,9 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
     mend = "see /docs for the form of the request"
     if request.method == "POST" and not _JSON.match(request.headers.get("content-type", "")):
         mend = "send Content-Type: application/json"
-    return _response(request.url.path, _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", faults, mend))
+    problem = _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", faults, mend)
+    # The first part says where the field was looked for: body, path, query.
+    return _response(request.url.path, problem, param=".".join(map(str, error.errors()[0]["loc"][1:])) or None)
 
 
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:

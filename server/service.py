@@ -15,6 +15,7 @@ from core.settings import Settings
 from rag.answer import Answerer
 from rag.build import Writing, build_answerer, build_writing
 from server.access import Principal, authorise, no_such
+from server.embedding import Embedding
 from server.jobs import Jobs
 from server.keys import KeyStore
 from server.stock import Stock
@@ -37,6 +38,7 @@ class Service:
     writing: Writing
     usage: Usage
     settings: Settings
+    embedding: Embedding
     drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DRAWN_AT_A_TIME))
 
     def knowledge_base(self, principal: Principal, name: str | None) -> LiveKnowledgeBase:
@@ -67,6 +69,19 @@ class Startup:
 def lifespan(
     settings: Settings, startup: Startup, usage: Usage
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """As `running`, for an application, which finds `startup` in its state."""
+
+    @asynccontextmanager
+    async def run(app: FastAPI) -> AsyncIterator[None]:
+        app.state.startup = startup
+        async with running(settings, startup, usage):
+            yield
+
+    return run
+
+
+@asynccontextmanager
+async def running(settings: Settings, startup: Startup, usage: Usage) -> AsyncIterator[None]:
     """Loads knowledge bases and models, then looks for new generations until shutdown."""
 
     async def load_and_follow() -> None:
@@ -84,21 +99,16 @@ def lifespan(
             except Exception:  # noqa: BLE001  whatever a damaged folder does to a library, following goes on
                 _LOG.exception("looking for new generations failed")
 
-    @asynccontextmanager
-    async def run(app: FastAPI) -> AsyncIterator[None]:
-        app.state.startup = startup
-        task = asyncio.create_task(load_and_follow())
-        try:
-            yield
-        finally:
-            task.cancel()
-            if startup.service:
-                startup.service.writing.close()
-                startup.service.library.close()
-                startup.service = None
-            usage.close()
-
-    return run
+    task = asyncio.create_task(load_and_follow())
+    try:
+        yield
+    finally:
+        task.cancel()
+        if startup.service:
+            startup.service.writing.close()
+            startup.service.library.close()
+            startup.service = None
+        usage.close()
 
 
 def _load(settings: Settings, usage: Usage) -> Service:
@@ -117,10 +127,11 @@ def _load(settings: Settings, usage: Usage) -> Service:
     for name in library.names():
         # The first search pages the index in; no student should wait for that.
         answerer.search(library.get(name), "预热 warm up")
-    return Service(library, answerer, writing, usage, settings)
+    return Service(library, answerer, writing, usage, settings, Embedding.of(settings, embedder))
 
 
-def _service(request: Request) -> Service:
+def service_of(request: Request) -> Service:
+    """What is loaded; raises ServerError as long as it is not."""
     startup: Startup = request.app.state.startup
     if startup.service is None:
         raise ServerError("the models are still being loaded", mend="try again in a few seconds; /readyz tells when")
@@ -161,4 +172,4 @@ PrincipalDep = Annotated[Principal, Depends(_principal)]
 KeysDep = Annotated[KeyStore, Depends(_keys)]
 StockDep = Annotated[Stock, Depends(_stock)]
 JobsDep = Annotated[Jobs, Depends(_jobs)]
-ServiceDep = Annotated[Service, Depends(_service)]
+ServiceDep = Annotated[Service, Depends(service_of)]

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from core.errors import KebenError
-from core.types import Answer
 from rag.answer import Done, Event, Piece, Restart, Retrieved
 from server.access import LOCAL, Principal
 from server.answering import answer_to, events_of
@@ -29,6 +28,7 @@ from server.service import PrincipalDep, ServiceDep
 # How often a request without a stream looks whether its client still waits.
 _LOOK_SECONDS = 0.5
 GONE = 499  # nginx's number for a client that closed the request; nobody reads it
+T = TypeVar("T")
 router = APIRouter()
 
 
@@ -72,7 +72,7 @@ def client_of(request: Request, principal: Principal) -> str:
     return principal.id if principal is not LOCAL or not request.client else request.client.host
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, Answer]) -> Answer | None:
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
     """The outcome of `work`; None, and the work is stopped, when the client has gone."""
     task = asyncio.create_task(work)
     try:

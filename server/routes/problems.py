@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from server.schemas.problems import PROBLEM_CONTENT, Problem
+from server.schemas.problems import PROBLEM_CONTENT, OpenAIProblem, Problem
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -11,6 +11,11 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {"description": _MEANING[status], "model": Problem, "content": PROBLEM_CONTENT}
         for status in (*statuses, *_ALWAYS)
     }
+
+
+def openai_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """As `problems`, for the routes below /v1, whose errors have OpenAI's form."""
+    return {status: {"description": _MEANING[status], "model": OpenAIProblem} for status in (*statuses, *_ALWAYS)}
 
 
 _MEANING = {

@@ -16,6 +16,31 @@ SEARCH_QUERY: Any = Field(
     examples=["死锁的必要条件有哪些？"],
 )
 Name = Annotated[str, Field(min_length=1, max_length=500)]
+TopK = Annotated[int | None, Field(ge=1, le=50, description="Passages wanted.", examples=[5])]
+Books = Annotated[
+    list[Name],
+    Field(
+        max_length=100,
+        description="Search these books alone, each by its title or source file; all if empty.",
+        examples=[["操作系统"]],
+    ),
+]
+Subjects = Annotated[
+    list[Name],
+    Field(
+        max_length=100,
+        description="Search the books of these subjects alone; all if empty.",
+        examples=[["操作系统"]],
+    ),
+]
+HowAnswered = Annotated[
+    Mode,
+    Field(
+        description="How a language model answers: grounded: from the passages, with markers; tutor: hints, step by "
+        "step, without the result; exam: the letter of the right option first, then why."
+    ),
+]
+QUESTION_LENGTH = 2000  # characters
 
 
 class TurnBody(Body):
@@ -44,47 +69,42 @@ class OptionsBody(Body):
 class SearchRequest(Body):
     """A question for passages alone."""
 
-    question: str = Field(min_length=1, max_length=2000, examples=[_EXAMPLE])
+    question: str = Field(min_length=1, max_length=QUESTION_LENGTH, examples=[_EXAMPLE])
     kb: KnowledgeBaseName | None = Field(None, description="Knowledge base; the default one if left out.")
-    top_k: int | None = Field(None, ge=1, le=50, description="Passages wanted.", examples=[5])
-    books: list[Name] = Field(
-        default_factory=list,
-        max_length=100,
-        description="Search these books alone, each by its title or source file; all if empty.",
-        examples=[["操作系统"]],
-    )
-    subjects: list[Name] = Field(
-        default_factory=list,
-        max_length=100,
-        description="Search the books of these subjects alone; all if empty.",
-        examples=[["操作系统"]],
-    )
+    top_k: TopK = None
+    books: Books = Field(default_factory=list)
+    subjects: Subjects = Field(default_factory=list)
 
     def scope(self) -> Scope:
         """The domain's form of `books` and `subjects`."""
         return Scope(tuple(self.books), tuple(self.subjects))
 
 
-class AskRequest(SearchRequest):
-    """A question for an answer with citations."""
+class ConversationRequest(SearchRequest):
+    """A question with the conversation before it."""
 
     history: list[TurnBody] = Field(
         default_factory=list,
         max_length=100,
         description="The conversation so far, oldest message first; a question that needs it is completed from it.",
     )
-    mode: Mode = Field(
-        "grounded",
-        description="How a language model answers: grounded: from the passages, with markers; tutor: hints, step by "
-        "step, without the result; exam: the letter of the right option first, then why.",
-    )
+    mode: HowAnswered = "grounded"
+
+    def asked(self, client: str, options: GenerationOptions) -> Question:
+        """The domain's form. client: who asks."""
+        history = tuple(Turn(turn.role, turn.content) for turn in self.history)
+        return Question(self.question, self.top_k, history, options, self.scope(), self.mode, client)
+
+
+class AskRequest(ConversationRequest):
+    """A question for an answer with citations."""
+
     stream: bool = Field(False, description="Answer with server-sent events: retrieval, token, done.")
     options: OptionsBody = Field(default_factory=OptionsBody)
 
     def question_for_rag(self, client: str) -> Question:
         """The domain's form. client: who asks."""
-        history = tuple(Turn(turn.role, turn.content) for turn in self.history)
-        return Question(self.question, self.top_k, history, self.options.options(), self.scope(), self.mode, client)
+        return self.asked(client, self.options.options())
 
 
 class CitationBody(Body):

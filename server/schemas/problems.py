@@ -15,22 +15,32 @@ class Problem(BaseModel):
     mend: str = Field("", examples=["use one of default, or build it"])
 
 
+# Codes that programs made for OpenAI's service look at.
+_OPENAI_CODES = {
+    "knowledge-base-missing": "model_not_found",
+    "model-missing": "model_not_found",
+    "unauthorised": "invalid_api_key",
+    "rate-limited": "rate_limit_exceeded",
+}
+
+
 class OpenAIError(BaseModel):
     """An error as OpenAI's clients read it."""
 
     message: str
     type: str = Field(examples=["invalid_request_error"])
     param: str | None = None
-    code: str | None = Field(examples=["knowledge-base-missing"])
+    code: str | None = Field(examples=["model_not_found"])
 
     @classmethod
-    def of(cls, problem: Problem) -> "OpenAIError":
-        """The same error in this form."""
+    def of(cls, problem: Problem, param: str | None = None) -> "OpenAIError":
+        """The same error in this form. param: the field at fault, where one is."""
         kind = "invalid_request_error" if problem.status < 500 and problem.status != 429 else "server_error"
         if problem.status == 429:
             kind = "rate_limit_error"
         message = f"{problem.detail} ({problem.mend})" if problem.mend else problem.detail
-        return cls(message=message, type=kind, code=problem.type.removeprefix("urn:keben:"))
+        code = problem.type.removeprefix("urn:keben:")
+        return cls(message=message, type=kind, param=param, code=_OPENAI_CODES.get(code, code))
 
 
 class OpenAIProblem(BaseModel):
