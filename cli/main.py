@@ -15,6 +15,7 @@ from cli.chat import app as chat_app
 from cli.evaluate import app as evaluate_app
 from cli.finetune import app as finetune_app
 from cli.keys import app as keys_app
+from cli.mcp import app as mcp_app
 from cli.options import AnswerMode, Books, Json, Kb, Subjects, print_json
 from cli.rebuild import app as rebuild_app
 from core.errors import KebenError
@@ -37,6 +38,7 @@ app.add_typer(chat_app)
 app.add_typer(evaluate_app, name="eval")
 app.add_typer(finetune_app, name="finetune")
 app.add_typer(keys_app, name="keys")
+app.add_typer(mcp_app)
 
 TopK = Annotated[int | None, typer.Option("--top-k", min=1, max=50, help="Passages to look at.")]
 Asked = Annotated[str, typer.Argument(metavar="QUESTION", help="The question, in Chinese or English.")]

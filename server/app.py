@@ -15,6 +15,7 @@ from core.errors import KebenError, ServerError
 from core.settings import Settings
 from server.gate import Gate, is_loopback
 from server.keys import KeyStore
+from server.mcp_http import add_mcp
 from server.problems import add_problem_handlers
 from server.routes import router
 from server.service import Startup, lifespan
@@ -22,7 +23,8 @@ from server.usage import Usage
 
 _ABOUT = """Keben answers questions from textbooks and shows where in the book each answer stands.
 
-`POST /ask` for an answer, `POST /search` for passages alone."""
+`POST /ask` for an answer, `POST /search` for passages alone. Below `/v1` are the routes that programs made for OpenAI's
+interface call, with knowledge bases for models; `/mcp` speaks the Model Context Protocol."""
 
 
 def create_app(settings: Settings, startup: Startup) -> FastAPI:
@@ -34,6 +36,7 @@ def create_app(settings: Settings, startup: Startup) -> FastAPI:
     )
     app.state.keys, app.state.settings = keys, settings
     app.include_router(router)
+    add_mcp(app)
     add_problem_handlers(app)
     app.add_middleware(Gate, settings=settings.server, keys=keys, usage=usage)
     return app
