@@ -13,6 +13,8 @@ import typer
 from cli.calibrate import app as calibrate_app
 from cli.chat import app as chat_app
 from cli.evaluate import app as evaluate_app
+from cli.feedback import app as feedback_app
+from cli.feedback import gaps_app
 from cli.finetune import app as finetune_app
 from cli.keys import app as keys_app
 from cli.mcp import app as mcp_app
@@ -38,6 +40,8 @@ app.add_typer(chat_app)
 app.add_typer(evaluate_app, name="eval")
 app.add_typer(finetune_app, name="finetune")
 app.add_typer(keys_app, name="keys")
+app.add_typer(feedback_app, name="feedback")
+app.add_typer(gaps_app)
 app.add_typer(mcp_app)
 
 TopK = Annotated[int | None, typer.Option("--top-k", min=1, max=50, help="Passages to look at.")]

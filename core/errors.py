@@ -25,6 +25,7 @@
     │   ├── Unauthorised            without a valid key
     │   └── Forbidden               with a key that has not the role, or from a foreign page
     ├── KeyMissing                  no API key has this id
+    ├── AnswerMissing               no answer that is kept has this id
     ├── FileMissing                 no file or book has this name
     ├── Conflict                    what is asked for does not go together with what is there
     │   ├── BookChanged             the file of a book is not the one that was indexed, or is gone
@@ -174,6 +175,10 @@ class Forbidden(AccessError):
 
 class KeyMissing(KebenError):
     code = "key-missing"
+
+
+class AnswerMissing(KebenError):
+    code = "answer-missing"
 
 
 class FileMissing(KebenError):

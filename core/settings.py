@@ -253,6 +253,17 @@ class ServerSettings(_Group):
         None, ge=1, description="Tokens read and written for one API key in a day (UTC), unless it has its own limit."
     )
     body_kb: int = Field(64, ge=1, le=65536, description="Longest body of a request, in KiB; uploads apart.")
+    cache_answers: int = Field(
+        1000, ge=0, le=10**6, description="Answers that one process keeps, to give them again at once; 0: none."
+    )
+    cache_mb: int = Field(64, ge=1, le=65536, description="About how much memory these may take, in MiB.")
+    keep_answers_days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="How long questions and answers are kept for feedback and for the report of gaps, without who "
+        "asked; 0: not at all.",
+    )
     upload_mb: int = Field(512, ge=1, le=65536, description="Longest upload, all its files together, in MiB.")
     body_seconds: float = Field(30, ge=1, le=3600, description="Longest time that a body may take to arrive.")
 

@@ -1,5 +1,6 @@
 """Value types that cross package borders. Plain dataclasses; offsets count Python characters."""
 
+import secrets
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -239,6 +240,11 @@ class Unsupported:
     values: tuple[str, ...]
 
 
+def answer_id() -> str:
+    """A new id, that nobody can guess."""
+    return f"a{secrets.token_hex(16)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What `/ask` gives back. A refusal is a value: `refused` with a `reason`.
@@ -247,8 +253,9 @@ class Answer:
     that no passage supports. trimmed: what the model's context had no room for. cut_short: the model had written as
     many tokens as it may before it came to its end.
 
-    search_query: the question as it was searched for, where the conversation had to complete it; else None.
-    closest: of a refusal, up to three passages that come nearest to the question, the most relevant first.
+    id: of this answer alone, also where the same was answered before (cached). search_query: the question as it was
+    searched for, where the conversation had to complete it; else None. closest: of a refusal, up to three passages
+    that come nearest to the question, the most relevant first.
     """
 
     answer: str
@@ -266,6 +273,8 @@ class Answer:
     unsupported: tuple[Unsupported, ...] = ()
     trimmed: Trimmed | None = None
     cut_short: bool = False
+    id: str = field(default_factory=answer_id)
+    cached: bool = False
 
 
 Mode = Literal["grounded", "tutor", "exam"]

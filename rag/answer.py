@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.errors import ConfigError
 from core.settings import RetrievalSettings
 from core.text import language_of
-from core.types import Answer, Citation, GenerationOptions, Mode, Passage, Scope, Turn
+from core.types import Answer, Citation, GenerationOptions, Mode, Passage, Scope, Turn, answer_id
 from rag import prompts
+from rag.answer_cache import AnswerCache, Remembered
 from rag.conversation import Rewriter
 from rag.neighbours import with_neighbours
 from rag.retrieve import Retriever, term_weights
@@ -71,7 +72,16 @@ Event = Retrieved | Piece | Restart | Done
 class Answerer:
     """Answers questions from one knowledge base at a time; safe to share between threads."""
 
-    def __init__(self, retriever: Retriever, writer: Writer, rewriter: Rewriter, settings: RetrievalSettings) -> None:
+    def __init__(
+        self,
+        retriever: Retriever,
+        writer: Writer,
+        rewriter: Rewriter,
+        settings: RetrievalSettings,
+        cache: AnswerCache | None = None,
+    ) -> None:
+        """cache: None answers each question anew."""
+        self._cache = cache
         self._retriever = retriever
         self._writer = writer
         self._rewriter = rewriter
@@ -113,43 +123,62 @@ class Answerer:
     async def _events(self, kb: LiveKnowledgeBase, text: str, question: Question) -> AsyncIterator[Event]:
         with kb.generation() as generation:
             clock = _Clock()
-            query = text
-            if question.history:
-                query = await asyncio.to_thread(self._rewriter.rewrite, text, question.history)
-            rewritten = None if query == text else query
-            if rewritten is not None:
-                clock.lap("rewrite")
-            passages = await asyncio.to_thread(self._passages, generation, query, question)
-            clock.lap("retrieve")
-            yield Retrieved(tuple(passages), rewritten)
-            reason = self._reason_to_refuse(generation, text, passages)
-            draft = Draft("", ())
-            if reason is None:
-                async for piece in self._writer.stream(_task(generation, query, passages, question)):
-                    match piece:
-                        case str():
-                            yield Piece(piece)
-                        case Abandoned(fault):
-                            yield Restart(fault)
-                        case Draft():
-                            draft = piece
-                clock.lap("write")
-                reason = None if draft.text else prompts.NO_SENTENCE[language_of(text)]
-            draft = replace(draft, citations=tuple(c for c in draft.citations if _is_true(c, generation)))
-            answer = self._answer(kb, generation, text, draft, reason, clock)
-            closest = _closest(passages) if reason else ()
-            yield Done(
-                replace(
-                    answer,
-                    search_query=rewritten,
-                    closest=closest,
-                    usage=draft.usage,
-                    fallback=draft.fallback,
-                    unsupported=() if reason else draft.unsupported,
-                    trimmed=draft.trimmed,
-                    cut_short=draft.cut_short,
-                )
+            if self._cache is None:
+                async for event in self._fresh(kb, generation, text, question, clock):
+                    yield event
+                return
+            key = self._cache.key(kb.name, generation.manifest.id, question)
+            if known := self._cache.get(key):
+                for event in _again(known, clock):
+                    yield event
+                return
+            passages: tuple[Passage, ...] = ()
+            async for event in self._fresh(kb, generation, text, question, clock):
+                if isinstance(event, Retrieved):
+                    passages = event.passages
+                elif isinstance(event, Done):
+                    self._cache.put(key, Remembered(passages, event.answer))
+                yield event
+
+    async def _fresh(
+        self, kb: LiveKnowledgeBase, generation: Generation, text: str, question: Question, clock: "_Clock"
+    ) -> AsyncIterator[Event]:
+        query = text
+        if question.history:
+            query = await asyncio.to_thread(self._rewriter.rewrite, text, question.history)
+        rewritten = None if query == text else query
+        if rewritten is not None:
+            clock.lap("rewrite")
+        passages = await asyncio.to_thread(self._passages, generation, query, question)
+        clock.lap("retrieve")
+        yield Retrieved(tuple(passages), rewritten)
+        reason = self._reason_to_refuse(generation, text, passages)
+        draft = Draft("", ())
+        if reason is None:
+            async for piece in self._writer.stream(_task(generation, query, passages, question)):
+                match piece:
+                    case str():
+                        yield Piece(piece)
+                    case Abandoned(fault):
+                        yield Restart(fault)
+                    case Draft():
+                        draft = piece
+            clock.lap("write")
+            reason = None if draft.text else prompts.NO_SENTENCE[language_of(text)]
+        draft = replace(draft, citations=tuple(c for c in draft.citations if _is_true(c, generation)))
+        answer = self._answer(kb, generation, text, draft, reason, clock)
+        yield Done(
+            replace(
+                answer,
+                search_query=rewritten,
+                closest=_closest(passages) if reason else (),
+                usage=draft.usage,
+                fallback=draft.fallback,
+                unsupported=() if reason else draft.unsupported,
+                trimmed=draft.trimmed,
+                cut_short=draft.cut_short,
             )
+        )
 
     def _passages(self, generation: Generation, query: str, question: Question) -> list[Passage]:
         books = books_of(question.scope, generation.books.values())
@@ -204,6 +233,14 @@ def _task(generation: Generation, query: str, passages: Sequence[Passage], quest
         generation.course,
         generation.lexical.glossary,
     )
+
+
+def _again(known: Remembered, clock: "_Clock") -> Iterator[Event]:
+    """The events of an answer that was given before; nothing was read or written for it now."""
+    yield Retrieved(known.passages)
+    if not known.answer.refused:
+        yield Piece(known.answer.answer)
+    yield Done(replace(known.answer, id=answer_id(), cached=True, usage=None, timings_ms=clock.timings()))
 
 
 def _closest(passages: Sequence[Passage]) -> tuple[Passage, ...]:

@@ -10,6 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from core.errors import ConfigError
 from core.settings import LlmSettings, Settings
 from rag.answer import Answerer
+from rag.answer_cache import AnswerCache
 from rag.conversation import ModelRewriter, Rewriter, TermRewriter
 from rag.model_writer import Limits, ModelWriter
 from rag.retrieve import KebenRetriever, Reranker, Retriever
@@ -112,10 +113,26 @@ def _prompt(llm: LlmSettings, folder: Path) -> TrainedPrompt:
     return trained if llm.prompt == "auto" or llm.prompt == trained.form else TrainedPrompt(llm.prompt)
 
 
-def build_answerer(settings: Settings, embedder: Embedder | None, writing: Writing | None = None) -> Answerer:
+def build_answerer(
+    settings: Settings,
+    embedder: Embedder | None,
+    writing: Writing | None = None,
+    cache: AnswerCache | None = None,
+) -> Answerer:
     """Everything that answering needs, loaded. Without `writing`, sentences of the books are the answer."""
     writing = writing or Writing(ExtractiveWriter(), TermRewriter())
-    return Answerer(build_retriever(settings, embedder), writing.writer, writing.rewriter, settings.retrieval)
+    return Answerer(build_retriever(settings, embedder), writing.writer, writing.rewriter, settings.retrieval, cache)
+
+
+def build_cache(settings: Settings) -> AnswerCache:
+    """Where a server keeps answers."""
+    server = settings.server
+    return AnswerCache(server.cache_answers, server.cache_mb, settings.llm.temperature if uses_model(settings) else 0)
+
+
+def uses_model(settings: Settings) -> bool:
+    """Whether a language model writes."""
+    return bool(settings.llm.urls or settings.llm.model)
 
 
 def langchain_retriever(

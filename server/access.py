@@ -78,7 +78,12 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/healthz"): _PUBLIC,
     ("GET", "/readyz"): _PUBLIC,
     ("POST", "/ask"): _WRITES,
+    ("POST", "/ask/batch"): _WRITES,
     ("POST", "/search"): _ASK,
+    ("POST", "/feedback"): _ASK,
+    ("GET", "/kbs/{kb}/feedback"): _MANAGE,
+    ("POST", "/kbs/{kb}/feedback/{id}"): _MANAGE,
+    ("GET", "/kbs/{kb}/gaps"): _MANAGE,
     # A list of tools is no answer: the tool that makes one counts it.
     ("POST", "/mcp"): _ASK,
     ("POST", "/v1/chat/completions"): _WRITES,

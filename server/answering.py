@@ -1,9 +1,9 @@
-"""Answers for every route that gives any: one place where they are counted."""
+"""Answers for every route that gives any: one place where they are counted and kept."""
 
 from collections.abc import AsyncIterator
 
-from core.types import Answer
-from rag.answer import Done, Event, Question
+from core.types import Answer, Passage
+from rag.answer import Done, Event, Question, Retrieved
 from server.access import Principal
 from server.service import Service
 
@@ -17,14 +17,18 @@ async def answer_to(service: Service, principal: Principal, kb: str | None, ques
 
 
 async def events_of(service: Service, principal: Principal, kb: str | None, question: Question) -> AsyncIterator[Event]:
-    """The events of `Answerer.stream`; what was read and written is counted for the key.
+    """The events of `Answerer.stream`; what was read and written is counted for the key, the answer kept for feedback.
 
     Raises KnowledgeBaseMissing, also for a knowledge base that `principal` may not see, and as the answerer, with the
     first event.
     """
     base = service.knowledge_base(principal, kb)
+    passages: tuple[Passage, ...] = ()
     async for event in service.answerer.stream(base, question):
-        if isinstance(event, Done):
+        if isinstance(event, Retrieved):
+            passages = event.passages
+        elif isinstance(event, Done):
             usage = event.answer.usage
             service.usage.spend(principal, usage.input_tokens + usage.output_tokens if usage else 0)
+            service.log.record(question.text, passages, event.answer)
         yield event

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from core.errors import (
+    AnswerMissing,
     BuilderBusy,
     ConfigError,
     Conflict,
@@ -38,6 +39,7 @@ _STATUS: tuple[tuple[type[KebenError], HTTPStatus], ...] = (
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (KnowledgeBaseMissing, HTTPStatus.NOT_FOUND),
     (KeyMissing, HTTPStatus.NOT_FOUND),
+    (AnswerMissing, HTTPStatus.NOT_FOUND),
     (JobMissing, HTTPStatus.NOT_FOUND),
     (FileMissing, HTTPStatus.NOT_FOUND),
     (KnowledgeBaseExists, HTTPStatus.CONFLICT),

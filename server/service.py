@@ -13,8 +13,9 @@ from fastapi import Depends, FastAPI, Request
 from core.errors import KebenError, ServerError
 from core.settings import Settings
 from rag.answer import Answerer
-from rag.build import Writing, build_answerer, build_writing
+from rag.build import Writing, build_answerer, build_cache, build_writing
 from server.access import Principal, authorise, no_such
+from server.answer_log import AnswerLog
 from server.embedding import Embedding
 from server.jobs import Jobs
 from server.keys import KeyStore
@@ -37,6 +38,7 @@ class Service:
     answerer: Answerer
     writing: Writing
     usage: Usage
+    log: AnswerLog
     settings: Settings
     embedding: Embedding
     drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DRAWN_AT_A_TIME))
@@ -122,12 +124,13 @@ def _load(settings: Settings, usage: Usage) -> Service:
         dictionaries = pool.submit(warm_up)
         embedder = open_embedder(settings.embedding)
         dictionaries.result()
+    log = AnswerLog(settings.state_dir, settings.server.keep_answers_days)
     writing = build_writing(settings)
-    answerer = build_answerer(settings, embedder, writing)
+    answerer = build_answerer(settings, embedder, writing, build_cache(settings))
     for name in library.names():
         # The first search pages the index in; no student should wait for that.
         answerer.search(library.get(name), "预热 warm up")
-    return Service(library, answerer, writing, usage, settings, Embedding.of(settings, embedder))
+    return Service(library, answerer, writing, usage, log, settings, Embedding.of(settings, embedder))
 
 
 def service_of(request: Request) -> Service:

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from server.routes import asking, books, health, jobs, keys, knowledge_bases, openai, pages
+from server.routes import asking, books, feedback, health, jobs, keys, knowledge_bases, openai, pages
 
 router = APIRouter()
-for part in (asking, openai, knowledge_bases, books, jobs, pages, keys, health):
+for part in (asking, openai, knowledge_bases, books, jobs, pages, feedback, keys, health):
     router.include_router(part.router)

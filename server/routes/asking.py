@@ -17,6 +17,10 @@ from server.routes.problems import problems
 from server.schemas.answers import (
     AnswerBody,
     AskRequest,
+    BatchItem,
+    BatchRequest,
+    BatchResponse,
+    QuestionRequest,
     RestartBody,
     RetrievalBody,
     SearchRequest,
@@ -28,6 +32,7 @@ from server.service import PrincipalDep, ServiceDep
 # How often a request without a stream looks whether its client still waits.
 _LOOK_SECONDS = 0.5
 GONE = 499  # nginx's number for a client that closed the request; nobody reads it
+_BATCHED = 4  # questions of one batch that are answered at a time
 T = TypeVar("T")
 router = APIRouter()
 
@@ -57,6 +62,35 @@ async def ask(
         return EventSourceResponse(_events(await anext(events), events))
     answer = await while_connected(request, answer_to(service, principal, body.kb, question))
     return Response(status_code=GONE) if answer is None else JSONResponse(AnswerBody.of(answer).model_dump())
+
+
+@router.post(
+    "/ask/batch", response_model=BatchResponse, responses=problems(422, 503), summary="Answer several questions"
+)
+async def ask_batch(
+    request: Request, body: BatchRequest, service: ServiceDep, principal: PrincipalDep
+) -> BatchResponse | Response:
+    """Up to 32 questions, a few at a time, each of any knowledge base that the key may see. A question that cannot be
+    answered gives a problem in its place and spoils no other. Each counts as a request."""
+    client, turns = client_of(request, principal), asyncio.Semaphore(_BATCHED)
+
+    async def one(number: int, asked: QuestionRequest) -> BatchItem:
+        async with turns:
+            try:
+                if number:  # the first was counted at the gate
+                    service.usage.request(principal)
+                answer = await answer_to(service, principal, asked.kb, asked.question_for_rag(client))
+            except KebenError as error:
+                return BatchItem(answer=None, problem=problem_of(error))
+        return BatchItem(answer=AnswerBody.of(answer), problem=None)
+
+    async def all_of_them() -> list[BatchItem]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(*item)) for item in enumerate(body.questions)]
+        return [task.result() for task in tasks]
+
+    results = await while_connected(request, all_of_them())
+    return Response(status_code=GONE) if results is None else BatchResponse(results=results)
 
 
 @router.post("/search", responses=problems(404, 422, 503), summary="Find passages")

@@ -9,6 +9,7 @@ from pydantic import Field
 from core.types import Answer, Citation, GenerationOptions, Mode, Passage, Scope, Turn
 from rag.answer import Question
 from server.schemas.base import Body, KnowledgeBaseName
+from server.schemas.problems import Problem
 
 _EXAMPLE = "死锁的四个必要条件是什么？"
 SEARCH_QUERY: Any = Field(
@@ -96,15 +97,26 @@ class ConversationRequest(SearchRequest):
         return Question(self.question, self.top_k, history, options, self.scope(), self.mode, client)
 
 
-class AskRequest(ConversationRequest):
-    """A question for an answer with citations."""
+class QuestionRequest(ConversationRequest):
+    """A question for a whole answer."""
 
-    stream: bool = Field(False, description="Answer with server-sent events: retrieval, token, done.")
     options: OptionsBody = Field(default_factory=OptionsBody)
 
     def question_for_rag(self, client: str) -> Question:
         """The domain's form. client: who asks."""
         return self.asked(client, self.options.options())
+
+
+class AskRequest(QuestionRequest):
+    """A question for an answer with citations."""
+
+    stream: bool = Field(False, description="Answer with server-sent events: retrieval, token, done.")
+
+
+class BatchRequest(Body):
+    """Questions that are answered together."""
+
+    questions: list[QuestionRequest] = Field(min_length=1, max_length=32)
 
 
 class CitationBody(Body):
@@ -189,6 +201,8 @@ class TrimmedBody(Body):
 class AnswerBody(Body):
     """An answer, or a refusal: then `answer` says so, `citations` is empty, and `reason` and `closest` say more."""
 
+    id: str = Field(description="For /feedback.", examples=["a3f1c09be57d2486a3f1c09be57d2486a"])
+    cached: bool = Field(description="Whether the same was answered before, and nothing was written now.")
     answer: str = Field(description="Markdown with markers [1], [2], …", examples=["死锁的产生有四个必要条件。[1]"])
     citations: list[CitationBody]
     refused: bool = Field(examples=[False])
@@ -228,6 +242,19 @@ class AnswerBody(Body):
                 "trimmed": answer.trimmed and asdict(answer.trimmed),
             }
         )
+
+
+class BatchItem(Body):
+    """What became of one question: an answer, or a problem."""
+
+    answer: AnswerBody | None
+    problem: Problem | None
+
+
+class BatchResponse(Body):
+    """In the order of the questions."""
+
+    results: list[BatchItem]
 
 
 class TokenBody(Body):

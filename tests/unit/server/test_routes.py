@@ -9,13 +9,15 @@ import pytest
 from fakes import serving
 from fastapi.testclient import TestClient
 
-from core.settings import Settings
+from core.settings import ServerSettings, Settings
 from server.app import create_app
 from server.service import Startup
 from vector_db.embedder import BUNDLED
 from vector_db.library import open_knowledge_base
 
 ANSWER = {
+    "id",
+    "cached",
     "answer",
     "citations",
     "refused",
@@ -61,7 +63,8 @@ QUESTIONS = (
 
 @pytest.fixture(scope="module")
 def client(library_settings: Settings) -> Iterator[TestClient]:
-    with serving(library_settings) as opened:
+    # Each answer anew: what a cache gives comes in one piece.
+    with serving(library_settings.model_copy(update={"server": ServerSettings(cache_answers=0)})) as opened:
         yield opened
 
 
