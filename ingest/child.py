@@ -30,11 +30,13 @@ class Limits:
 def run_limited(module: str, path: Path, folder: Path, limits: Limits, options: dict[str, Any]) -> dict[str, Any]:
     """What `python -m module FILE OUT OPTIONS` answers with `ingest.limits.answer`, an error of its own included.
 
-    folder: for its own files; whoever made it deletes it. The options that it gets hold `limits` besides `options`.
+    folder: for its own files; whoever made it deletes it. The process gets `memory_mb` and `cpu_seconds` of `limits`
+    among the options, and `parent`, the id of this process.
+
     Raises UnreadableBookError when the process hangs or dies, StorageError when the disk is full.
     """
     out, stderr = folder / "answer.json", folder / "stderr"
-    given = {**options, "memory_mb": limits.memory_mb, "cpu_seconds": limits.cpu_seconds}
+    given = {**options, "memory_mb": limits.memory_mb, "cpu_seconds": limits.cpu_seconds, "parent": os.getpid()}
     # -P: a json.py in the working directory must not be imported in place of the real one.
     command = [sys.executable, "-P", "-m", module, str(path.resolve()), str(out), json.dumps(given)]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "DO_NOT_TRACK": "true", "TMPDIR": str(folder)}

@@ -15,12 +15,20 @@ _PR_SET_PDEATHSIG = 1
 _MAX_OUTPUT = 2**30
 
 
-def die_with_parent() -> None:
-    """A parent that is killed leaves no child running. Linux alone can do this; elsewhere the limits end it."""
+def die_with_parent(options: str) -> None:
+    """A parent that is killed leaves neither this process running nor what it has started, as pandoc.
+
+    To be called by the leader of a process group. options: JSON, with the process id `parent`. Linux alone can do
+    this; elsewhere the limits end them.
+    """
     if sys.platform == "linux":
         import ctypes
 
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        # Not SIGKILL, which would reach this process alone, and not SIGTERM, which pools of processes send.
+        signal.signal(signal.SIGHUP, lambda number, frame: os.killpg(0, signal.SIGKILL))
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
+        if os.getppid() != json.loads(options)["parent"]:  # it has died before
+            sys.exit(1)
 
 
 def lower_limits(memory_mb: int, cpu_seconds: int) -> None:

@@ -28,5 +28,5 @@ def main(path: str, out: str, options: str) -> None:
 
 
 if __name__ == "__main__":
-    die_with_parent()
+    die_with_parent(sys.argv[3])
     main(*sys.argv[1:4])

@@ -74,5 +74,5 @@ def book_from_json(data: dict[str, Any]) -> ExtractedBook:
 
 
 if __name__ == "__main__":
-    die_with_parent()
+    die_with_parent(sys.argv[3])
     main(*sys.argv[1:4])

@@ -14,7 +14,7 @@ from core.settings import PROJECT, IngestSettings
 from core.types import BlockKind, ExtractedBook
 from ingest.readers.slides import read_slides
 
-LIMITS = json.dumps({**IngestSettings().model_dump(), "ocr_cache": None})
+LIMITS = json.dumps({**IngestSettings().model_dump(), "ocr_cache": None, "parent": os.getpid()})
 # Writes down whatever reaches for the network, and refuses it; also what a library would swallow.
 WATCH = """
 import sys
