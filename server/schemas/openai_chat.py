@@ -52,7 +52,9 @@ _SCHEMA = {
     "description": 'Text, or parts of the form {"type": "text", "text": …}.',
 }
 _Unused = Annotated[Any, Field(description="Taken, and not used.")]
-_NoTools = Annotated[Any, _refused("Keben calls no tools, leave it out", None, [], {}), Field(description="Refused.")]
+_REFUSED = Field(description="Refused, but for values that ask for nothing.")
+_NoTools = Annotated[Any, _refused("Keben calls no tools, leave it out", None, [], {}), _REFUSED]
+_NoAudio = Annotated[Any, _refused("questions and answers are text, leave it out", None), _REFUSED]
 
 
 class ChatMessage(BaseModel):
@@ -66,7 +68,7 @@ class ChatMessage(BaseModel):
     )
     tool_calls: _NoTools = None
     function_call: _NoTools = None
-    audio: _NoTools = None
+    audio: _NoAudio = None
 
 
 class StreamOptions(BaseModel):
@@ -119,21 +121,25 @@ class ChatRequest(Body):
     user: _Unused = None
     verbosity: _Unused = None
     # OpenAI's that ask for something that Keben does not do.
-    audio: _NoTools = None
+    audio: _NoAudio = None
     functions: _NoTools = None
-    function_call: Annotated[Any, _refused("Keben calls no functions, leave it out", None, "none", "auto")] = None
-    logit_bias: Annotated[Any, _refused("no token is favoured, leave it out", None, {})] = None
-    logprobs: Annotated[Any, _refused("no probabilities are told, leave it out", None, False)] = None
-    modalities: Annotated[Any, _refused('answers are text, send ["text"] or leave it out', None, ["text"])] = None
-    moderation: Annotated[Any, _refused("nothing is moderated, leave it out", None)] = None
-    n: Annotated[Any, _refused("one answer is written, send 1 or leave it out", None, 1)] = None
-    response_format: Annotated[
-        Any, _refused('answers are text, send {"type": "text"} or leave it out', None, {"type": "text"})
+    function_call: Annotated[
+        Any, _refused("Keben calls no functions, leave it out", None, "none", "auto"), _REFUSED
     ] = None
-    tool_choice: Annotated[Any, _refused("Keben calls no tools, leave it out", None, "none", "auto")] = None
+    logit_bias: Annotated[Any, _refused("no token is favoured, leave it out", None, {}), _REFUSED] = None
+    logprobs: Annotated[Any, _refused("no probabilities are told, leave it out", None, False), _REFUSED] = None
+    modalities: Annotated[
+        Any, _refused('answers are text, send ["text"] or leave it out', None, ["text"]), _REFUSED
+    ] = None
+    moderation: Annotated[Any, _refused("nothing is moderated, leave it out", None), _REFUSED] = None
+    n: Annotated[Any, _refused("one answer is written, send 1 or leave it out", None, 1), _REFUSED] = None
+    response_format: Annotated[
+        Any, _refused('answers are text, send {"type": "text"} or leave it out', None, {"type": "text"}), _REFUSED
+    ] = None
+    tool_choice: Annotated[Any, _refused("Keben calls no tools, leave it out", None, "none", "auto"), _REFUSED] = None
     tools: _NoTools = None
-    top_logprobs: Annotated[Any, _refused("no probabilities are told, leave it out", None, 0)] = None
-    web_search_options: Annotated[Any, _refused("the books alone are searched, leave it out", None)] = None
+    top_logprobs: Annotated[Any, _refused("no probabilities are told, leave it out", None, 0), _REFUSED] = None
+    web_search_options: Annotated[Any, _refused("the books alone are searched, leave it out", None), _REFUSED] = None
 
     @field_validator("messages")
     @classmethod

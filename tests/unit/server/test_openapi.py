@@ -130,3 +130,42 @@ def test_the_documentation_page_loads_nothing_from_elsewhere(client: TestClient,
 def test_the_root_leads_to_the_documentation(client: TestClient) -> None:
     response = client.get("/", follow_redirects=False)
     assert response.is_redirect and response.headers["location"] == "/docs"
+
+
+def test_openais_routes_have_the_form_that_is_documented(client: TestClient, openapi: dict[str, Any]) -> None:
+    asked: dict[str, Any] = {
+        "model": "default",
+        "messages": [{"role": "user", "content": "死锁的四个必要条件是什么？"}],
+    }
+    calls = {
+        "POST /v1/chat/completions": client.post("/v1/chat/completions", json=asked),
+        "POST /v1/embeddings": client.post("/v1/embeddings", json={"model": "keben-zh-en", "input": ["死锁"]}),
+        "GET /v1/models": client.get("/v1/models"),
+        "GET /v1/models/{model}": client.get("/v1/models/default"),
+    }
+    for name, response in calls.items():
+        assert response.status_code == 200, (name, response.text)
+        schema = operations(openapi)[name]["responses"]["200"]["content"]["application/json"]["schema"]
+        validator(openapi, schema).validate(response.json())
+
+
+def test_errors_of_openais_routes_have_the_form_that_is_documented(client: TestClient, openapi: dict[str, Any]) -> None:
+    asked: dict[str, Any] = {"model": "default", "messages": [{"role": "user", "content": "死锁"}]}
+    for change, status in (({"model": "gpt-4o"}, 404), ({"n": 2}, 422), ({"messages": []}, 422)):
+        response = client.post("/v1/chat/completions", json=asked | change)
+        assert response.status_code == status
+        documented = operations(openapi)["POST /v1/chat/completions"]["responses"][str(status)]
+        (media_type,) = documented["content"]
+        assert response.headers["content-type"] == media_type == "application/json"
+        validator(openapi, documented["content"][media_type]["schema"]).validate(response.json())
+
+
+def test_the_request_of_openais_chat_says_what_is_not_used_and_what_is_refused(openapi: dict[str, Any]) -> None:
+    fields = resolved(
+        openapi,
+        operations(openapi)["POST /v1/chat/completions"]["requestBody"]["content"]["application/json"]["schema"],
+    )["properties"]
+    for name in ("messages", "presence_penalty", "metadata"):
+        assert "not used" in fields[name]["description"], name
+    for name in ("tools", "n", "response_format", "logprobs", "audio", "logit_bias"):
+        assert "Refused" in fields[name]["description"], name
