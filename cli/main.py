@@ -116,6 +116,9 @@ def serve(
     port: Annotated[
         int | None, typer.Option("--port", min=0, max=65535, help="Port; 8000 if left out, 0 for a free one.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, max=256, help="Processes that answer; 1 if left out.")
+    ] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="On any address, let everybody do everything without an API key.")
     ] = False,
@@ -124,9 +127,9 @@ def serve(
 ) -> None:
     """Serve the HTTP API until interrupted. Other addresses than 127.0.0.1 need an API key: `keben keys create`."""
     from cli.report import announcement
-    from server.app import serve as run
+    from server.serve import serve as run
 
-    given = {"host": host, "port": port, "insecure": insecure or None}
+    given = {"host": host, "port": port, "workers": workers, "insecure": insecure or None}
     changes = {name: value for name, value in given.items() if value is not None}
     settings = _settings(**({"kb": kb} if kb else {}), **({"server": changes} if changes else {}))
 

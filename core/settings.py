@@ -236,6 +236,18 @@ class LlmSettings(_Group):
 class ServerSettings(_Group):
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    workers: int = Field(
+        1, ge=1, le=256, description="Processes that answer on the same port; one that dies is replaced."
+    )
+    threads: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="Threads of a process that search and choose sentences; unset: its workers' share of the cores.",
+    )
+    drain_seconds: float = Field(
+        30, ge=0, le=3600, description="When the service stops: time for the answers under way, which are then cut."
+    )
     poll_seconds: float = Field(1.0, gt=0, le=3600, description="How often a new generation is looked for.")
     insecure: bool = Field(
         False, description="Let everybody who reaches the server do everything, on any address and without a key."
@@ -266,6 +278,11 @@ class ServerSettings(_Group):
     )
     upload_mb: int = Field(512, ge=1, le=65536, description="Longest upload, all its files together, in MiB.")
     body_seconds: float = Field(30, ge=1, le=3600, description="Longest time that a body may take to arrive.")
+
+    @property
+    def computing_threads(self) -> int:
+        """`threads`, or what each worker has of the cores. More only take the interpreter from one another."""
+        return self.threads or max(1, _cores() // self.workers)
 
 
 class Settings(BaseSettings):

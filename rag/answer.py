@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
 from core.errors import ConfigError
@@ -15,6 +16,7 @@ from rag.conversation import Rewriter
 from rag.neighbours import with_neighbours
 from rag.retrieve import Retriever, term_weights
 from rag.scope import books_of
+from rag.threads import run_in
 from rag.writers import Abandoned, Draft, Task, Writer
 from vector_db.reader import Generation, LiveKnowledgeBase
 
@@ -79,9 +81,11 @@ class Answerer:
         rewriter: Rewriter,
         settings: RetrievalSettings,
         cache: AnswerCache | None = None,
+        threads: Executor | None = None,
     ) -> None:
-        """cache: None answers each question anew."""
+        """cache: None answers each question anew. threads: those that search; None: those of the event loop."""
         self._cache = cache
+        self._threads = threads
         self._retriever = retriever
         self._writer = writer
         self._rewriter = rewriter
@@ -145,17 +149,19 @@ class Answerer:
     ) -> AsyncIterator[Event]:
         query = text
         if question.history:
+            # Not in the threads that compute: a model may be waited for.
             query = await asyncio.to_thread(self._rewriter.rewrite, text, question.history)
         rewritten = None if query == text else query
         if rewritten is not None:
             clock.lap("rewrite")
-        passages = await asyncio.to_thread(self._passages, generation, query, question)
+        passages = await run_in(self._threads, self._passages, generation, query, question)
         clock.lap("retrieve")
         yield Retrieved(tuple(passages), rewritten)
         reason = self._reason_to_refuse(generation, text, passages)
         draft = Draft("", ())
         if reason is None:
-            async for piece in self._writer.stream(_task(generation, query, passages, question)):
+            task = await run_in(self._threads, _task, generation, query, passages, question)
+            async for piece in self._writer.stream(task):
                 match piece:
                     case str():
                         yield Piece(piece)
@@ -165,7 +171,8 @@ class Answerer:
                         draft = piece
             clock.lap("write")
             reason = None if draft.text else prompts.NO_SENTENCE[language_of(text)]
-        draft = replace(draft, citations=tuple(c for c in draft.citations if _is_true(c, generation)))
+        if draft.citations:
+            draft = replace(draft, citations=await run_in(self._threads, _true, draft.citations, generation))
         answer = self._answer(kb, generation, text, draft, reason, clock)
         yield Done(
             replace(
@@ -251,6 +258,10 @@ def _checked(text: str) -> str:
     if not text.strip():
         raise ConfigError("the question is empty", mend="ask something")
     return text.strip()
+
+
+def _true(citations: Sequence[Citation], generation: Generation) -> tuple[Citation, ...]:
+    return tuple(citation for citation in citations if _is_true(citation, generation))
 
 
 def _is_true(citation: Citation, generation: Generation) -> bool:

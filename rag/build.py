@@ -1,6 +1,7 @@
 """The composition root: the one place where settings become objects that work together."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,15 +61,18 @@ class Writing:
     close: Callable[[], None] = lambda: None
 
 
-def build_writing(settings: Settings) -> Writing:
-    """The extractive writer, or the language model that the settings name, loaded."""
+def build_writing(settings: Settings, threads: Executor | None = None) -> Writing:
+    """The extractive writer, or the language model that the settings name, loaded.
+
+    threads: those that compute beside the model; None: those of the event loop.
+    """
     llm = settings.llm
     if llm.urls:
         from rag.remote import RemoteChat
 
         remote = RemoteChat(settings=llm)
         limits = Limits(remote.limit, llm.max_new_tokens)
-        writer = _model_writer(remote, remote.name_there, limits, llm)
+        writer = _model_writer(remote, remote.name_there, limits, llm, threads)
         rewriter = ModelRewriter(remote, remote.get_num_tokens, limits.context)
         return Writing(writer, rewriter, remote.faults, remote.close)
     if llm.model:
@@ -76,10 +80,10 @@ def build_writing(settings: Settings) -> Writing:
 
         chat = InternLM2Chat(folder=llm.model, settings=llm)
         limits = Limits(chat.limit, llm.max_new_tokens)
-        writer = _model_writer(chat, llm.model.name, limits, llm, chat.check, _prompt(llm, llm.model))
+        writer = _model_writer(chat, llm.model.name, limits, llm, threads, chat.check, _prompt(llm, llm.model))
         rewriter = ModelRewriter(chat, chat.get_num_tokens, limits.context)
         return Writing(writer, rewriter, chat.faults, chat.close)
-    return Writing(ExtractiveWriter(), TermRewriter())
+    return Writing(ExtractiveWriter(threads), TermRewriter())
 
 
 def build_chat(llm: LlmSettings) -> "InternLM2Chat | RemoteChat":
@@ -100,12 +104,15 @@ def _model_writer(
     name: str,
     limits: Limits,
     llm: LlmSettings,
+    threads: Executor | None,
     check: Callable[[], None] = lambda: None,
     prompt: TrainedPrompt = KEBENS_OWN,
 ) -> Writer:
     embed = bundled_embedder().encode
-    writer = ModelWriter(chat, name, embed, limits, unsupported=llm.unsupported, check=check, prompt=prompt)
-    return WithFallback(writer, ExtractiveWriter()) if llm.fallback else writer
+    writer = ModelWriter(
+        chat, name, embed, limits, unsupported=llm.unsupported, check=check, prompt=prompt, threads=threads
+    )
+    return WithFallback(writer, ExtractiveWriter(threads)) if llm.fallback else writer
 
 
 def _prompt(llm: LlmSettings, folder: Path) -> TrainedPrompt:
@@ -118,10 +125,15 @@ def build_answerer(
     embedder: Embedder | None,
     writing: Writing | None = None,
     cache: AnswerCache | None = None,
+    threads: Executor | None = None,
 ) -> Answerer:
-    """Everything that answering needs, loaded. Without `writing`, sentences of the books are the answer."""
-    writing = writing or Writing(ExtractiveWriter(), TermRewriter())
-    return Answerer(build_retriever(settings, embedder), writing.writer, writing.rewriter, settings.retrieval, cache)
+    """Everything that answering needs, loaded. Without `writing`, sentences of the books are the answer.
+
+    cache, threads: as in Answerer.
+    """
+    writing = writing or Writing(ExtractiveWriter(threads), TermRewriter())
+    retriever = build_retriever(settings, embedder)
+    return Answerer(retriever, writing.writer, writing.rewriter, settings.retrieval, cache, threads)
 
 
 def build_cache(settings: Settings) -> AnswerCache:

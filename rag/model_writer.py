@@ -1,8 +1,8 @@
 """Answers that a language model writes from passages, checked against them."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from rag.markers import MarkerStream, without_markers
 from rag.messages import Asked, bare_messages, messages
 from rag.retrieve import coverage
 from rag.support import Embed, evidence_of
+from rag.threads import run_in
 from rag.trained_prompt import KEBENS_OWN, TrainedPrompt
 from rag.units import units_of
 from rag.writers import Abandoned, Draft, Task
@@ -39,7 +40,8 @@ class ModelWriter:
     """Has a LangChain chat model write from the numbered passages, and holds each sentence against them.
 
     embed: for what is said in other words, or in another language. unsupported: what becomes of a sentence that no
-    passage supports. check: raises Overloaded when the model takes no more.
+    passage supports. check: raises Overloaded when the model takes no more. threads: those that check; None: those of
+    the event loop.
     """
 
     def __init__(
@@ -52,11 +54,13 @@ class ModelWriter:
         unsupported: Literal["flag", "drop"] = "flag",
         check: Callable[[], None] = lambda: None,
         prompt: TrainedPrompt = KEBENS_OWN,
+        threads: Executor | None = None,
     ) -> None:
         self._chat, self._embed, self._limits = chat, embed, limits
         self._drop = unsupported == "drop"
         self._check = check
         self._prompt = prompt
+        self._threads = threads
         self.model = name
 
     def check(self) -> None:
@@ -72,9 +76,9 @@ class ModelWriter:
         answer = task.options.max_new_tokens or self._limits.answer
         room = max(1, self._limits.context - min(answer, self._limits.context // 2))
         asked = Asked(task.question, task.passages, task.history, task.mode, task.course)
-        sent, trimmed = await asyncio.to_thread(self._messages, asked, room)
+        sent, trimmed = await run_in(self._threads, self._messages, asked, room)
         passages = task.passages[: len(task.passages) - trimmed.passages]
-        evidence = await asyncio.to_thread(evidence_of, passages, task.question, self._embed, task.glossary)
+        evidence = await run_in(self._threads, evidence_of, passages, task.question, self._embed, task.glossary)
         shown = CheckedStream(evidence, "drop") if self._drop else MarkerStream(len(passages))
         written: list[str] = []
         usage: Usage | None = None
@@ -91,7 +95,7 @@ class ModelWriter:
         if isinstance(shown, CheckedStream):
             checked = shown.checked
         else:
-            checked = await asyncio.to_thread(check, "".join(written).strip(), evidence)
+            checked = await run_in(self._threads, check, "".join(written).strip(), evidence)
         if prompts.says_nothing(checked.text):
             checked = Checked("", ())
         yield Draft(

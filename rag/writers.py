@@ -1,7 +1,7 @@
 """The seam behind which an answer is written: from sentences of the books, or by a language model."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from core.errors import ModelError, Overloaded
 from core.types import Citation, Course, GenerationOptions, Mode, Passage, Trimmed, Turn, Unsupported, Usage
 from rag.draft import answer_text, segments_of
 from rag.extractive import select_units
+from rag.threads import run_in
 from vector_db.glossary import Glossary
 
 
@@ -72,12 +73,16 @@ class ExtractiveWriter:
 
     model = "extractive"
 
+    def __init__(self, threads: Executor | None = None) -> None:
+        """threads: those that choose the sentences; None: those of the event loop."""
+        self._threads = threads
+
     def check(self) -> None:
         """It always can."""
 
     async def stream(self, task: Task) -> AsyncIterator[str | Abandoned | Draft]:
         """One piece for each cited stretch of a book."""
-        units = await asyncio.to_thread(select_units, task.question, task.weights, task.passages)
+        units = await run_in(self._threads, select_units, task.question, task.weights, task.passages)
         segments = segments_of(units, task.passages)
         for number, segment in enumerate(segments):
             yield ("\n\n" if number else "") + segment.text

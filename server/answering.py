@@ -20,11 +20,12 @@ async def events_of(service: Service, principal: Principal, kb: str | None, ques
     """The events of `Answerer.stream`; what was read and written is counted for the key, the answer kept for feedback.
 
     Raises KnowledgeBaseMissing, also for a knowledge base that `principal` may not see, and as the answerer, with the
-    first event.
+    first event; ServerError when the service stops and can wait no longer.
     """
     base = service.knowledge_base(principal, kb)
     passages: tuple[Passage, ...] = ()
-    async for event in service.answerer.stream(base, question):
+    events = service.answerer.stream(base, question)
+    while (event := await service.drain.bounded(anext(events, None))) is not None:
         if isinstance(event, Retrieved):
             passages = event.passages
         elif isinstance(event, Done):

@@ -1,19 +1,12 @@
-"""The FastAPI application, and how it is served."""
+"""The FastAPI application."""
 
-import signal
-import socket
-import sys
-from collections.abc import Callable
-from contextlib import suppress
 from importlib.metadata import version
 
-import uvicorn
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from core.errors import KebenError, ServerError
 from core.settings import Settings
-from server.gate import Gate, is_loopback
+from server.gate import Gate
 from server.keys import KeyStore
 from server.mcp_http import add_mcp
 from server.problems import add_problem_handlers
@@ -40,53 +33,3 @@ def create_app(settings: Settings, startup: Startup) -> FastAPI:
     add_problem_handlers(app)
     app.add_middleware(Gate, settings=settings.server, keys=keys, usage=usage)
     return app
-
-
-def serve(settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve until interrupted; `announce` is called with the address once questions can be asked.
-
-    Raises ServerError when the port cannot be had, or would let everybody in, KebenError when nothing can be served.
-    """
-    require_keys(settings, KeyStore(settings.state_dir))
-    listener = _listen(settings.server.host, settings.server.port)
-    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
-    failures: list[KebenError] = []
-
-    def fail(error: KebenError) -> None:
-        failures.append(error)
-        server.should_exit = True
-
-    startup = Startup(on_ready=lambda: announce(f"http://{host}:{listener.getsockname()[1]}"), on_failure=fail)
-    app = create_app(settings, startup)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10))
-    # Once it has stopped, uvicorn raises the signal again: a stop that was asked for is no failure.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # Ctrl-C is how one stops a server; uvicorn has shut down in order before it raises.
-    with listener, suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
-    if failures:
-        raise failures[0]
-
-
-def require_keys(settings: Settings, keys: KeyStore) -> None:
-    """Raise ServerError if whoever reaches the server could do everything, and nobody has said that this is meant."""
-    host = settings.server.host
-    if not is_loopback(host) and not keys.valid() and not settings.server.insecure:
-        raise ServerError(
-            f"{host} can be reached from other machines, and there is no valid API key",
-            mend="make one with `keben keys create`, or let everybody in with --insecure",
-        )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ServerError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}",
-            mend="stop the program that uses the port, or choose another with --port",
-        ) from error
-    return listener

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -16,6 +16,7 @@ from rag.answer import Answerer
 from rag.build import Writing, build_answerer, build_cache, build_writing
 from server.access import Principal, authorise, no_such
 from server.answer_log import AnswerLog
+from server.drain import Drain
 from server.embedding import Embedding
 from server.jobs import Jobs
 from server.keys import KeyStore
@@ -32,7 +33,11 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The open knowledge bases and what answers from them. drawing: who may have a page drawn now."""
+    """The open knowledge bases and what answers from them.
+
+    threads: those that search and choose sentences; few, so that the event loop gets its turn. drain: what ends answers
+    when the service stops. drawing: who may have a page drawn now.
+    """
 
     library: Library
     answerer: Answerer
@@ -41,6 +46,8 @@ class Service:
     log: AnswerLog
     settings: Settings
     embedding: Embedding
+    threads: Executor
+    drain: Drain
     drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DRAWN_AT_A_TIME))
 
     def knowledge_base(self, principal: Principal, name: str | None) -> LiveKnowledgeBase:
@@ -60,12 +67,15 @@ class Service:
 class Startup:
     """Follows the loading, which goes on while `/healthz` already answers.
 
-    on_ready is called once questions can be asked, on_failure when they never can.
+    on_ready is called once questions can be asked, on_failure when they never can. load_first: take no connection
+    before: of several workers, those that are ready have it.
     """
 
     on_ready: Callable[[], None]
     on_failure: Callable[[KebenError], None]
+    load_first: bool = False
     service: Service | None = None
+    drain: Drain = field(default_factory=Drain)
 
 
 def lifespan(
@@ -86,12 +96,16 @@ def lifespan(
 async def running(settings: Settings, startup: Startup, usage: Usage) -> AsyncIterator[None]:
     """Loads knowledge bases and models, then looks for new generations until shutdown."""
 
-    async def load_and_follow() -> None:
+    threads = ThreadPoolExecutor(settings.server.computing_threads, "keben-compute")
+
+    async def load_and_follow(loaded: asyncio.Event) -> None:
         try:
-            service = await asyncio.to_thread(_load, settings, usage)
+            service = await asyncio.to_thread(_load, settings, usage, threads, startup.drain)
         except KebenError as error:
             startup.on_failure(error)
             return
+        finally:
+            loaded.set()
         startup.service = service
         startup.on_ready()
         while True:
@@ -101,7 +115,10 @@ async def running(settings: Settings, startup: Startup, usage: Usage) -> AsyncIt
             except Exception:  # noqa: BLE001  whatever a damaged folder does to a library, following goes on
                 _LOG.exception("looking for new generations failed")
 
-    task = asyncio.create_task(load_and_follow())
+    loaded = asyncio.Event()
+    task = asyncio.create_task(load_and_follow(loaded))
+    if startup.load_first:
+        await loaded.wait()
     try:
         yield
     finally:
@@ -109,11 +126,13 @@ async def running(settings: Settings, startup: Startup, usage: Usage) -> AsyncIt
         if startup.service:
             startup.service.writing.close()
             startup.service.library.close()
+            startup.service.log.close()
             startup.service = None
+        threads.shutdown(wait=False, cancel_futures=True)
         usage.close()
 
 
-def _load(settings: Settings, usage: Usage) -> Service:
+def _load(settings: Settings, usage: Usage, threads: Executor, drain: Drain) -> Service:
     library = Library(settings)
     if library.names():
         library.get(settings.kb)
@@ -125,12 +144,13 @@ def _load(settings: Settings, usage: Usage) -> Service:
         embedder = open_embedder(settings.embedding)
         dictionaries.result()
     log = AnswerLog(settings.state_dir, settings.server.keep_answers_days)
-    writing = build_writing(settings)
-    answerer = build_answerer(settings, embedder, writing, build_cache(settings))
+    writing = build_writing(settings, threads)
+    answerer = build_answerer(settings, embedder, writing, build_cache(settings), threads)
     for name in library.names():
         # The first search pages the index in; no student should wait for that.
         answerer.search(library.get(name), "预热 warm up")
-    return Service(library, answerer, writing, usage, log, settings, Embedding.of(settings, embedder))
+    embedding = Embedding.of(settings, embedder)
+    return Service(library, answerer, writing, usage, log, settings, embedding, threads, drain)
 
 
 def service_of(request: Request) -> Service:

@@ -4,13 +4,15 @@ A small SQLite file: counts survive a restart, and two workers do not allow twic
 count: a machine that loses power may forget a minute, which harms nobody.
 """
 
+import fcntl
 import math
 import os
 import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,11 +53,12 @@ class Usage:
         """folder: where the service keeps its state. clock: seconds since 1970. Raises StorageError."""
         self._clock = clock
         self._guard = threading.Lock()
-        path = folder / "usage.sqlite"
+        self._path = path = folder / "usage.sqlite"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;" + _TABLES)
+            with _alone(path):
+                self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+                self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;" + _TABLES)
         except (OSError, sqlite3.Error) as error:
             raise StorageError(f"{path} cannot be opened: {error}", mend="check the folder and the disk") from error
         self._forget()
@@ -168,8 +171,16 @@ class Usage:
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._guard:
+        with self._guard, _alone(self._path):
             self._db.close()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """No other process opens or closes the file meanwhile: SQLite does not wait for a change of the journal's mode."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _alive(process: int) -> bool:

@@ -70,6 +70,8 @@ def open_embedder(settings: EmbeddingSettings) -> Embedder:
     """Load the model that the settings name (seconds). Raises ModelError."""
     from vector_db.static_model import StaticEmbedder, is_static
 
+    if settings.model == BUNDLED and settings.query_instruction is settings.document_instruction is None:
+        return bundled_embedder()
     folder, revision = model_folder(settings), model_revision(settings)
     if is_static(folder):
         return StaticEmbedder(settings, folder, revision)

@@ -19,7 +19,7 @@ from core.errors import ModelError
 from core.settings import EmbeddingSettings
 from vector_db.embedder import Embedder, Vectors, require_vectors
 from vector_db.instructions import instructions
-from vector_db.token_counter import TokenCounter, load_tokenizer
+from vector_db.token_counter import TokenCounter
 
 MODULE = "0_StaticEmbedding"
 WEIGHTS, TOKENIZER, FORM = "model.safetensors", "tokenizer.json", "keben.json"
@@ -94,7 +94,7 @@ class StaticEmbedder(Embedder):
         self.name, self.revision = settings.model, revision
         self._weights = read_weights(folder)
         self._counter = TokenCounter(folder)
-        self._tokenizer, _ = load_tokenizer(folder)
+        self._tokenizer = self._counter.tokenizer
         self._instructions = instructions(settings, folder)
         if self._tokenizer.get_vocab_size() != len(self._weights):
             raise ModelError(

@@ -20,9 +20,9 @@ _SAMPLE_CHARACTERS = 20_000
 class TokenCounter:
     """Tokens of texts as the embedder reads them, without markup; safe to share between threads.
 
-    reads: most tokens that the embedder reads of one text, None if it reads all. form: how a text is written for
-    this model. keben.json beside it may say `"normalised": true`: it then knows words as the keyword index does, in
-    lower case and Simplified characters.
+    tokenizer: of the model. reads: most tokens that the embedder reads of one text, None if it reads all. form: how a
+    text is written for this model. keben.json beside it may say `"normalised": true`: it then knows words as the
+    keyword index does, in lower case and Simplified characters.
     """
 
     def __init__(self, folder: Path, instruction: str = "") -> None:
@@ -30,14 +30,14 @@ class TokenCounter:
 
         instruction: what is written before each text, and leaves less of it to be read.
         """
-        self._tokenizer, limit = load_tokenizer(folder)
-        taken = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        self.tokenizer, limit = load_tokenizer(folder)
+        taken = self.tokenizer.num_special_tokens_to_add(is_pair=False)
         if instruction:
-            taken += len(self._tokenizer.encode(instruction, add_special_tokens=False).ids)
+            taken += len(self.tokenizer.encode(instruction, add_special_tokens=False).ids)
         self.reads = max(limit - taken, 1) if limit else None
         self.form: Callable[[str], str] = normalise if _is_normalised(folder) else compatible
-        self._unknown = _unknown_id(self._tokenizer)
-        if not _knows_any(self._tokenizer, self._unknown):
+        self._unknown = _unknown_id(self.tokenizer)
+        if not _knows_any(self.tokenizer, self._unknown):
             raise ModelError(
                 f"the tokenizer of the embedder in {folder} knows no token of any text", mend="check the model folder"
             )
@@ -45,7 +45,7 @@ class TokenCounter:
     def __call__(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text."""
         read = [self.form(plain(text)) for text in texts]
-        encoded = self._tokenizer.encode_batch_fast(read, add_special_tokens=False)
+        encoded = self.tokenizer.encode_batch_fast(read, add_special_tokens=False)
         return [max(len(one), len(text) // _LONGEST_TOKEN) for one, text in zip(encoded, read, strict=True)]
 
     def unknown_rate(self, text: str) -> float:
@@ -54,7 +54,7 @@ class TokenCounter:
         An embedder that reads nothing but unknown tokens ranks passages at random.
         """
         read = self.form(_sample(text))
-        ids: list[int] = self._tokenizer.encode(read, add_special_tokens=False).ids
+        ids: list[int] = self.tokenizer.encode(read, add_special_tokens=False).ids
         if not ids:
             return 1.0 if any(character.isalnum() for character in read) else 0.0
         if self._unknown is None:

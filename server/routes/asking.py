@@ -7,9 +7,11 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import AppStatus
 
 from core.errors import KebenError
 from rag.answer import Done, Event, Piece, Restart, Retrieved
+from rag.threads import run_in
 from server.access import LOCAL, Principal
 from server.answering import answer_to, events_of
 from server.problems import problem_of
@@ -35,6 +37,8 @@ GONE = 499  # nginx's number for a client that closed the request; nobody reads 
 _BATCHED = 4  # questions of one batch that are answered at a time
 T = TypeVar("T")
 router = APIRouter()
+# By itself the library ends every stream as soon as the server is told to stop; here they have a while: `Drain`.
+AppStatus.enable_automatic_graceful_drain = False
 
 
 @router.post(
@@ -94,10 +98,11 @@ async def ask_batch(
 
 
 @router.post("/search", responses=problems(404, 422, 503), summary="Find passages")
-def search(body: SearchRequest, service: ServiceDep, principal: PrincipalDep) -> SearchResponse:
+async def search(body: SearchRequest, service: ServiceDep, principal: PrincipalDep) -> SearchResponse:
     """The best passages for a question, without an answer."""
     kb = service.knowledge_base(principal, body.kb)
-    passages = service.answerer.search(kb, body.question, body.top_k, body.scope())
+    search = service.answerer.search
+    passages = await run_in(service.threads, search, kb, body.question, body.top_k, body.scope())
     return SearchResponse.of(passages)
 
 

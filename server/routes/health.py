@@ -5,7 +5,7 @@ from fastapi.responses import RedirectResponse
 
 from server.access import Role
 from server.schemas.health import Health, Readiness
-from server.service import PrincipalDep, Service
+from server.service import PrincipalDep, Startup
 
 router = APIRouter()
 
@@ -18,10 +18,15 @@ async def healthz() -> Health:
 
 @router.get("/readyz", responses={503: {"model": Readiness}}, summary="Can questions be answered?")
 async def readyz(request: Request, response: Response, principal: PrincipalDep) -> Readiness:
-    """200 when a knowledge base and the models are loaded, 503 before, and while the language model is down.
+    """200 when a knowledge base and the models are loaded, 503 before, while the language model is down, and when the
+    service stops.
 
     `problems` tells whoever may manage what is served from before, and what is wrong with the model."""
-    service: Service | None = request.app.state.startup.service
+    startup: Startup = request.app.state.startup
+    if startup.drain.begun:
+        response.status_code = 503
+        return Readiness(status="stopping")
+    service = startup.service
     if service is None:
         response.status_code = 503
         return Readiness(status="starting")

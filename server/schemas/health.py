@@ -10,7 +10,7 @@ from server.schemas.base import Body
 class Health(Body):
     """Whether the process runs (`/healthz`)."""
 
-    status: Literal["ok", "starting"]
+    status: Literal["ok", "starting", "stopping"]
 
 
 class Readiness(Health):

@@ -1,15 +1,11 @@
 """The server as it runs: new generations under a running application, and a real process."""
 
-import json
-import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +13,9 @@ import httpx
 import pytest
 from fakes import serving
 from fastapi.testclient import TestClient
+from server_processes import command, environment, eventually, process
 
-from core.settings import PROJECT, ServerSettings, Settings
+from core.settings import ServerSettings, Settings
 from ingest.rebuild import Request, rebuild
 
 PHYSICS = "# 物理\n\n## 热学\n\n### 比热容\n\n比热容是单位质量的物质升高单位温度所吸收的热量。\n"
@@ -38,13 +35,6 @@ def ask(client: TestClient, question: str, **more: Any) -> dict[str, Any]:
     assert response.status_code == 200, response.text
     body: dict[str, Any] = response.json()
     return body
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
 
 
 def test_a_new_generation_is_served_without_a_restart_and_a_deleted_book_is_gone(live: Settings) -> None:
@@ -114,36 +104,6 @@ def test_without_a_knowledge_base_it_starts_and_is_ready_once_one_is_built(setti
         assert "单位质量" in ask(client, "什么是比热容？")["answer"]
 
 
-def command(*options: str) -> list[str]:
-    return [sys.executable, "-m", "cli.main", "serve", *options]
-
-
-def environment(data_dir: Path) -> dict[str, str]:
-    return {**os.environ, "KEBEN_DATA_DIR": str(data_dir), "PYTHONPATH": str(PROJECT)}
-
-
-@contextmanager
-def process(data_dir: Path, cwd: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server in a process of its own, and its address."""
-    with subprocess.Popen(
-        command("--port", "0", "--json", *options),
-        env=environment(data_dir),
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        try:
-            assert running.stdout is not None
-            line = running.stdout.readline()
-            assert line, running.communicate(timeout=60)
-            announced = json.loads(line)
-            assert set(announced) == {"url"}
-            yield running, announced["url"]
-        finally:
-            running.kill()
-
-
 def test_a_process_announces_its_address_answers_and_ends_when_told(library_settings: Settings, tmp_path: Path) -> None:
     with process(library_settings.data_dir, tmp_path) as (running, url):
         assert url.startswith("http://127.0.0.1:") and not url.endswith((":0", ":8000"))
@@ -187,3 +147,21 @@ def test_a_server_without_a_knowledge_base_says_how_to_build_one(tmp_path: Path)
         _, err = running.communicate(timeout=60)
     assert str(tmp_path / "nothing") in err and "keben rebuild" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_damaged_knowledge_base_is_told_once_with_its_mend(live: Settings, tmp_path: Path, workers: str) -> None:
+    (generation,) = (live.data_dir / "default" / "gens").iterdir()
+    (generation / "embeddings.npy").write_bytes(b"")
+    done = subprocess.run(
+        command("--port", "0", "--workers", workers),
+        env=environment(live.data_dir),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.count("embeddings.npy") == 1 and "keben rebuild" in done.stderr
+    assert "Traceback" not in done.stderr
