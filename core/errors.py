@@ -24,6 +24,7 @@
     ├── AccessError                 a request that this sender may not make
     │   ├── Unauthorised            without a valid key
     │   └── Forbidden               with a key that has not the role, or from a foreign page
+    ├── BookMissing                 no book has this name, or it has no such place
     ├── KeyMissing                  no API key has this id
     ├── AnswerMissing               no answer that is kept has this id
     ├── FileMissing                 no file or book has this name
@@ -171,6 +172,10 @@ class Unauthorised(AccessError):
 
 class Forbidden(AccessError):
     code = "forbidden"
+
+
+class BookMissing(KebenError):
+    code = "book-missing"
 
 
 class KeyMissing(KebenError):

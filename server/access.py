@@ -58,11 +58,13 @@ LOCAL = Principal("local", Role.admin)
 class Rule:
     """The rights that a route asks for. role: None: everybody may. answers: it makes a writer write, and counts as
     running until its response has ended. upload: the body is a file, read and bounded by the route itself.
+    counted: it counts among the requests of the key's minute.
     """
 
     role: Role | None
     answers: bool = False
     upload: bool = False
+    counted: bool = True
 
 
 _PUBLIC, _ASK, _MANAGE, _ADMIN = Rule(None), Rule(Role.ask), Rule(Role.manage), Rule(Role.admin)
@@ -70,6 +72,9 @@ _WRITES = Rule(Role.ask, answers=True)
 
 RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/"): _PUBLIC,
+    ("GET", "/page/{name}"): _PUBLIC,
+    # Once or twice a second while an answer comes in.
+    ("POST", "/render"): Rule(Role.ask, counted=False),
     ("GET", "/docs"): _PUBLIC,
     ("GET", "/docs/oauth2-redirect"): _PUBLIC,
     ("GET", "/redoc"): _PUBLIC,
@@ -106,6 +111,8 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/jobs/{id}/events"): _MANAGE,
     ("DELETE", "/jobs/{id}"): _MANAGE,
     ("GET", "/jobs/{id}/report"): _MANAGE,
+    ("GET", "/kbs/{kb}/examples"): _ASK,
+    ("GET", "/kbs/{kb}/books/{source:path}/text"): _ASK,
     ("GET", "/keys"): _ADMIN,
     ("POST", "/keys"): _ADMIN,
     ("DELETE", "/keys/{id}"): _ADMIN,

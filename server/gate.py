@@ -78,7 +78,7 @@ class Gate:
 
     def _count(self, principal: Principal, rule: Rule | None) -> Mapping[str, str]:
         """Headers that tell what is left of the limit."""
-        if principal.role is None or (rule and rule.role is None):
+        if principal.role is None or (rule and (rule.role is None or not rule.counted)):
             return {}
         allowance = self._usage.request(principal)
         return allowance.headers() if allowance else {}

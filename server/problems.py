@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from core.errors import (
     AnswerMissing,
+    BookMissing,
     BuilderBusy,
     ConfigError,
     Conflict,
@@ -38,6 +39,7 @@ _LOG = logging.getLogger("keben.server")
 _STATUS: tuple[tuple[type[KebenError], HTTPStatus], ...] = (
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (KnowledgeBaseMissing, HTTPStatus.NOT_FOUND),
+    (BookMissing, HTTPStatus.NOT_FOUND),
     (KeyMissing, HTTPStatus.NOT_FOUND),
     (AnswerMissing, HTTPStatus.NOT_FOUND),
     (JobMissing, HTTPStatus.NOT_FOUND),

@@ -18,6 +18,7 @@ from server.access import Principal, authorise, no_such
 from server.answer_log import AnswerLog
 from server.drain import Drain
 from server.embedding import Embedding
+from server.examples import Examples
 from server.jobs import Jobs
 from server.keys import KeyStore
 from server.stock import Stock
@@ -46,6 +47,7 @@ class Service:
     log: AnswerLog
     settings: Settings
     embedding: Embedding
+    examples: Examples
     threads: Executor
     drain: Drain
     drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DRAWN_AT_A_TIME))
@@ -149,8 +151,8 @@ def _load(settings: Settings, usage: Usage, threads: Executor, drain: Drain) -> 
     for name in library.names():
         # The first search pages the index in; no student should wait for that.
         answerer.search(library.get(name), "预热 warm up")
-    embedding = Embedding.of(settings, embedder)
-    return Service(library, answerer, writing, usage, log, settings, embedding, threads, drain)
+    embedding, examples = Embedding.of(settings, embedder), Examples(answerer)
+    return Service(library, answerer, writing, usage, log, settings, embedding, examples, threads, drain)
 
 
 def service_of(request: Request) -> Service:

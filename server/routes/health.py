@@ -1,7 +1,6 @@
 """What supervisors ask, without a key."""
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from server.access import Role
 from server.schemas.health import Health, Readiness
@@ -37,9 +36,3 @@ async def readyz(request: Request, response: Response, principal: PrincipalDep) 
     problems = {name: str(fault) for name, fault in service.library.faults().items()} | dict(faults)
     told = principal.role in {Role.manage, Role.admin}
     return Readiness(status="ok" if ready else "starting", problems=problems if told else {})
-
-
-@router.get("/", include_in_schema=False)
-async def root() -> RedirectResponse:
-    """The interactive documentation."""
-    return RedirectResponse("/docs")

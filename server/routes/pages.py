@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from core.errors import FileMissing
+from core.errors import BookMissing
 from ingest.background import PageImage, page_image, quote_at
 from server.routes.problems import problems
 from server.schemas.base import KnowledgeBaseName
@@ -47,7 +47,7 @@ async def _drawn(
     with base.generation() as generation:
         record = next((record for record in generation.manifest.books if record.source == source), None)
         if record is None:
-            raise FileMissing(f"there is no book {source!r} in '{base.name}'", mend="GET /kbs lists the books")
+            raise BookMissing(f"there is no book {source!r} in '{base.name}'", mend="GET /kbs lists the books")
         quote = None
         if start is not None and end is not None:
             pages = await asyncio.to_thread(generation.store.pages, record.id)

@@ -1,0 +1,1 @@
+"""Markdown of books and models as HTML that is safe to show."""
