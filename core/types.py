@@ -278,6 +278,7 @@ class Answer:
 
 
 Mode = Literal["grounded", "tutor", "exam"]
+WriterChoice = Literal["auto", "extractive"]
 
 
 @dataclass(frozen=True, slots=True)

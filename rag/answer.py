@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from core.errors import ConfigError
 from core.settings import RetrievalSettings
 from core.text import language_of
-from core.types import Answer, Citation, GenerationOptions, Mode, Passage, Scope, Turn, answer_id
+from core.types import Answer, Citation, GenerationOptions, Mode, Passage, Scope, Turn, WriterChoice, answer_id
 from rag import prompts
 from rag.answer_cache import AnswerCache, Remembered
 from rag.conversation import Rewriter
@@ -17,7 +17,7 @@ from rag.neighbours import with_neighbours
 from rag.retrieve import Retriever, term_weights
 from rag.scope import books_of
 from rag.threads import run_in
-from rag.writers import Abandoned, Draft, Task, Writer
+from rag.writers import Abandoned, Draft, ExtractiveWriter, Task, Writer
 from vector_db.reader import Generation, LiveKnowledgeBase
 
 _CLOSEST = 3
@@ -27,7 +27,8 @@ _CLOSEST = 3
 class Question:
     """One question as it came in. top_k: passages given to the writer; None takes the setting.
 
-    client: who asks; where a model is busy, clients take turns.
+    client: who asks; where a model is busy, clients take turns. writer: "extractive" has sentences of the books answer,
+    also where there is a model.
     """
 
     text: str
@@ -37,6 +38,7 @@ class Question:
     scope: Scope = field(default_factory=Scope)
     mode: Mode = "grounded"
     client: str = ""
+    writer: WriterChoice = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Answerer:
         self._cache = cache
         self._threads = threads
         self._retriever = retriever
-        self._writer = writer
+        self._writers: dict[WriterChoice, Writer] = {"auto": writer, "extractive": ExtractiveWriter(threads)}
         self._rewriter = rewriter
         self._settings = settings
 
@@ -119,7 +121,7 @@ class Answerer:
         Raises ConfigError for a blank question, or a scope without books, and Overloaded, at once, not with the first
         event.
         """
-        self._writer.check()
+        self._writers[question.writer].check()
         with kb.generation() as generation:
             books_of(question.scope, generation.books.values())
         return self._events(kb, _checked(question.text), question)
@@ -147,6 +149,7 @@ class Answerer:
     async def _fresh(
         self, kb: LiveKnowledgeBase, generation: Generation, text: str, question: Question, clock: "_Clock"
     ) -> AsyncIterator[Event]:
+        writer = self._writers[question.writer]
         query = text
         if question.history:
             # Not in the threads that compute: a model may be waited for.
@@ -161,7 +164,7 @@ class Answerer:
         draft = Draft("", ())
         if reason is None:
             task = await run_in(self._threads, _task, generation, query, passages, question)
-            async for piece in self._writer.stream(task):
+            async for piece in writer.stream(task):
                 match piece:
                     case str():
                         yield Piece(piece)
@@ -173,7 +176,7 @@ class Answerer:
             reason = None if draft.text else prompts.NO_SENTENCE[language_of(text)]
         if draft.citations:
             draft = replace(draft, citations=await run_in(self._threads, _true, draft.citations, generation))
-        answer = self._answer(kb, generation, text, draft, reason, clock)
+        answer = self._answer(kb, generation, text, draft, reason, clock, writer.model)
         yield Done(
             replace(
                 answer,
@@ -214,6 +217,7 @@ class Answerer:
         draft: Draft,
         reason: str | None,
         clock: "_Clock",
+        model: str,
     ) -> Answer:
         refused = reason is not None
         return Answer(
@@ -221,7 +225,7 @@ class Answerer:
             citations=() if refused else draft.citations,
             refused=refused,
             reason=reason,
-            model=draft.model or self._writer.model,
+            model=draft.model or model,
             kb=kb.name,
             generation=generation.manifest.id,
             timings_ms=clock.timings(),

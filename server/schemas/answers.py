@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from core.types import Answer, Citation, GenerationOptions, Mode, Passage, Scope, Turn
+from core.types import Answer, Citation, GenerationOptions, Mode, Passage, Scope, Turn, WriterChoice
 from rag.answer import Question
 from server.schemas.base import Body, KnowledgeBaseName
 from server.schemas.problems import Problem
@@ -90,11 +90,15 @@ class ConversationRequest(SearchRequest):
         description="The conversation so far, oldest message first; a question that needs it is completed from it.",
     )
     mode: HowAnswered = "grounded"
+    writer: WriterChoice = Field(
+        "auto",
+        description="extractive: sentences of the books answer, also where there is a language model.",
+    )
 
     def asked(self, client: str, options: GenerationOptions) -> Question:
         """The domain's form. client: who asks."""
         history = tuple(Turn(turn.role, turn.content) for turn in self.history)
-        return Question(self.question, self.top_k, history, options, self.scope(), self.mode, client)
+        return Question(self.question, self.top_k, history, options, self.scope(), self.mode, client, self.writer)
 
 
 class QuestionRequest(ConversationRequest):

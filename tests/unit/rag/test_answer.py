@@ -178,3 +178,13 @@ def test_search_gives_passages_alone(kb: LiveKnowledgeBase, answerer: Answerer) 
     found = answerer.search(kb, "  银行家算法  ", top_k=1)
     assert [passage.chunk.heading_path for passage in found] == [("死锁", "银行家算法")]
     assert len(answerer.search(kb, "进程")) <= RetrievalSettings().top_k
+
+
+def test_sentences_of_the_books_answer_on_request_also_where_there_is_a_model(
+    kb: LiveKnowledgeBase, retriever: Retriever
+) -> None:
+    liar = LyingWriter(())
+    answerer = written_by(liar, retriever)
+    answer = answerer.ask(kb, Question("死锁的四个必要条件是什么？", writer="extractive"))
+    assert answer.model == "extractive" and "循环等待条件" in answer.answer and not liar.tasks
+    assert answerer.ask(kb, Question("死锁的四个必要条件是什么？")).model == "liar"
