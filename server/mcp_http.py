@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from mcp.server import ServerRequestContext
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from server.mcp_tools import Caller, mcp_server
@@ -30,7 +31,7 @@ def add_mcp(app: FastAPI) -> None:
             yield state
 
     app.router.lifespan_context = lifespan
-    app.add_route("/mcp", _Endpoint(), methods=["POST"], include_in_schema=False)  # type: ignore[arg-type]
+    app.router.routes.append(Route("/mcp", _Endpoint(), methods=["POST"], include_in_schema=False))
 
 
 class _Endpoint:
