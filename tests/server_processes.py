@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -48,7 +48,12 @@ def process(data_dir: Path, cwd: Path, *options: str, **more: str) -> Iterator[t
 
 def workers_of(pid: int) -> list[psutil.Process]:
     """The worker processes of a server."""
-    return [child for child in psutil.Process(pid).children() if "server.worker" in child.cmdline()]
+    found: list[psutil.Process] = []
+    for child in psutil.Process(pid).children():
+        with suppress(psutil.NoSuchProcess):  # It has just died.
+            if "server.worker" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def eventually(true: Callable[[], bool], seconds: float = 60) -> None:

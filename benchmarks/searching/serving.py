@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +34,15 @@ class Server:
         return float(psutil.Process(self.pid).memory_info().rss) / 2**20
 
 
+COMMAND = (sys.executable, "-m", "cli.main", "serve", "--port", "0", "--json")
+
+
 @contextmanager
-def served(environment: Mapping[str, str], log: Path) -> Iterator[Server]:
-    """A server on a free port, stopped at the end. log: what it says. Raises ServerError when it does not start."""
-    command = [sys.executable, "-m", "cli.main", "serve", "--port", "0", "--json"]
+def served(environment: Mapping[str, str], log: Path, command: Sequence[str] = COMMAND) -> Iterator[Server]:
+    """A server on a free port, stopped at the end. log: what it says. Raises ServerError when it does not start.
+
+    command: one that announces itself as `keben serve --json` does.
+    """
     everything = {**os.environ, "PYTHONPATH": str(PROJECT), **environment}
     started = time.monotonic()
     with log.open("wb") as errors:

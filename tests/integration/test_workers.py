@@ -56,7 +56,7 @@ def test_no_worker_outlives_its_supervisor(library_settings: Settings, tmp_path:
 def test_workers_that_die_at_each_start_end_the_service(library_settings: Settings, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
-    (broken / "fastapi.py").write_text("raise SystemExit(7)\n", encoding="utf-8")
+    (broken / "chromadb.py").write_text("raise SystemExit(7)\n", encoding="utf-8")
     known = environment(library_settings.data_dir)
     path = os.pathsep.join((known["PYTHONPATH"], str(broken)))
     done = subprocess.run(

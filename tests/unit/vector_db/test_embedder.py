@@ -133,3 +133,8 @@ def test_a_name_that_is_no_folder_is_refused_and_named(tmp_path: Path) -> None:
             open_embedder(EmbeddingSettings(model=model))
         assert model in caught.value.message
         assert "KEBEN_EMBEDDING__MODEL" in caught.value.mend and BUNDLED in caught.value.mend
+
+
+def test_the_bundled_model_is_in_memory_once_unless_it_is_instructed() -> None:
+    assert open_embedder(EmbeddingSettings(batch_size=64)) is bundled_embedder()
+    assert open_embedder(EmbeddingSettings(query_instruction="检索：")) is not bundled_embedder()
