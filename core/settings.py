@@ -269,6 +269,15 @@ class ServerSettings(_Group):
         1000, ge=0, le=10**6, description="Answers that one process keeps, to give them again at once; 0: none."
     )
     cache_mb: int = Field(64, ge=1, le=65536, description="About how much memory these may take, in MiB.")
+    log_level: Literal["debug", "info", "warning"] = Field(
+        "info", description="What is logged: info has a line for each request, debug those of supervisors too."
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/]+(/\S*)?$",
+        description="OpenTelemetry collector that traces are sent to, as http://collector:4318; unset: none.",
+    )
+    log_questions: bool = Field(False, description="Log what was asked, too.")
     keep_answers_days: int = Field(
         30,
         ge=0,

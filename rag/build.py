@@ -52,13 +52,15 @@ class Writing:
     """Who writes answers and completes follow-up questions.
 
     check: raises Overloaded when no more questions can be taken. faults: what is wrong with the model now, by where it
-    runs, and whether it can write all the same. close: end what was started for it.
+    runs, and whether it can write all the same. close: end what was started for it. load: requests of a local model, by
+    whether they run or wait.
     """
 
     writer: Writer
     rewriter: Rewriter
     faults: Callable[[], tuple[bool, Mapping[str, str]]] = lambda: (True, {})
     close: Callable[[], None] = lambda: None
+    load: Callable[[], Mapping[str, int]] = dict
 
 
 def build_writing(settings: Settings, threads: Executor | None = None) -> Writing:
@@ -82,7 +84,7 @@ def build_writing(settings: Settings, threads: Executor | None = None) -> Writin
         limits = Limits(chat.limit, llm.max_new_tokens)
         writer = _model_writer(chat, llm.model.name, limits, llm, threads, chat.check, _prompt(llm, llm.model))
         rewriter = ModelRewriter(chat, chat.get_num_tokens, limits.context)
-        return Writing(writer, rewriter, chat.faults, chat.close)
+        return Writing(writer, rewriter, chat.faults, chat.close, chat.load)
     return Writing(ExtractiveWriter(threads), TermRewriter())
 
 

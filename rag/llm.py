@@ -64,6 +64,11 @@ class InternLM2Chat(BaseChatModel):
         """Whether the model can write now, and how busy it is."""
         return self._engine.state()
 
+    def load(self) -> dict[str, int]:
+        """How many requests run and wait."""
+        state = self.state()
+        return {"running": state.running, "waiting": state.waiting}
+
     def check(self) -> None:
         """Raises Overloaded when no more requests are taken."""
         self._engine.check()

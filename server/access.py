@@ -113,6 +113,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/jobs/{id}/report"): _MANAGE,
     ("GET", "/kbs/{kb}/examples"): _ASK,
     ("GET", "/kbs/{kb}/books/{source:path}/text"): _ASK,
+    ("GET", "/metrics"): _ADMIN,
     ("GET", "/keys"): _ADMIN,
     ("POST", "/keys"): _ADMIN,
     ("DELETE", "/keys/{id}"): _ADMIN,

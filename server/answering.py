@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 from core.types import Answer, Passage
 from rag.answer import Done, Event, Question, Retrieved
+from server import logs
 from server.access import Principal
 from server.service import Service
 
@@ -32,4 +33,8 @@ async def events_of(service: Service, principal: Principal, kb: str | None, ques
             usage = event.answer.usage
             service.usage.spend(principal, usage.input_tokens + usage.output_tokens if usage else 0)
             service.log.record(question.text, passages, event.answer)
+            service.metrics.answer(event.answer)
+            note = logs.current()
+            note.answers.append(event.answer)
+            note.question = question.text
         yield event

@@ -18,20 +18,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import Forbidden, KebenError, Overloaded, TooLarge, TooSlow
 from core.settings import ServerSettings
+from server import logs
 from server.access import LOCAL, Limits, Principal, Rule, RuleBook, authorise
 from server.keys import KeyStore
+from server.metrics import Metrics
 from server.problems import error_response
 from server.usage import Usage
 
-_REQUEST_ID = re.compile(r"[\w.-]{1,64}")
+# Not a key that somebody has put into the wrong header: ids are logged.
+_REQUEST_ID = re.compile(r"(?!.*keben_)[A-Za-z0-9_.-]{1,64}")
 _BEARER = re.compile(r"Bearer +(\S+) *", re.I)
 
 
 class Gate:
     """Lets through what may come in; refuses the rest with a problem document."""
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings, keys: KeyStore, usage: Usage) -> None:
+    def __init__(self, app: ASGIApp, settings: ServerSettings, keys: KeyStore, usage: Usage, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
         self._settings = settings
         self._keys = keys
         self._usage = usage
@@ -52,10 +56,13 @@ class Gate:
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         extra = {"X-Request-ID": request_id}
         answer = _with_headers(send, extra)
+        note = logs.current()
+        note.request_id = request_id
         try:
             found = self._rules.find(scope["method"], scope["path"])
-            rule, parameters = (found[0], found[2]) if found else (None, {})
+            rule, note.route, parameters = found or (None, note.route, {})
             principal = self._principal(headers)
+            note.key = principal.id
             authorise(principal, rule, parameters.get("kb"))
             extra |= self._count(principal, rule)
             if not (rule and rule.upload):
@@ -65,6 +72,7 @@ class Gate:
             )
             await self._pass(rule, principal, scope, receive, answer)
         except KebenError as error:
+            note.code = error.code
             await error_response(scope["path"], error)(scope, receive, answer)
 
     def _principal(self, headers: Headers) -> Principal:
@@ -100,10 +108,12 @@ class Gate:
             )
         lease = self._usage.start(principal)
         self._running += 1
+        self._metrics.running(1)
         try:
             yield
         finally:
             self._running -= 1
+            self._metrics.running(-1)
             self._usage.end(lease)
 
     async def _whole_body(self, headers: Headers, receive: Receive) -> Receive:

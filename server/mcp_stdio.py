@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from contextlib import nullcontext
+from importlib.metadata import version
 
 from mcp.server import ServerRequestContext
 from mcp.server.stdio import stdio_server
@@ -11,6 +12,7 @@ from core.errors import KebenError
 from core.settings import Settings
 from server.access import LOCAL
 from server.mcp_tools import Caller, mcp_server
+from server.metrics import Metrics
 from server.service import Startup, running
 from server.usage import Usage
 
@@ -42,6 +44,7 @@ async def _serve(settings: Settings) -> None:
         return Caller(startup.service, LOCAL, LOCAL.id, nullcontext)
 
     server = mcp_server(caller)
+    usage, metrics = Usage(settings.state_dir), Metrics(version("keben"))
     # Standard output first: what libraries print while they load must not get between the messages.
-    async with stdio_server() as (read, write), running(settings, startup, Usage(settings.state_dir)):
+    async with stdio_server() as (read, write), running(settings, startup, usage, metrics):
         await server.run(read, write, server.create_initialization_options())

@@ -32,6 +32,7 @@ from core.errors import (
     Unauthorised,
     UnreadableBookError,
 )
+from server import logs
 from server.schemas.problems import OpenAIError, OpenAIProblem, Problem
 
 _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json\b", re.I)
@@ -108,6 +109,7 @@ def _response(
 
 async def _on_keben_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, KebenError)
+    logs.current().code = error.code
     return error_response(request.url.path, error)
 
 

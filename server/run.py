@@ -12,6 +12,7 @@ import uvicorn
 
 from core.errors import KebenError
 from core.settings import Settings
+from server import logs
 from server.app import create_app
 from server.drain import Drain
 from server.service import Startup
@@ -29,6 +30,7 @@ def run(
 
     on_ready is called once questions can be asked; load_first: as in `Startup`.
     """
+    logs.set_up(settings.server.log_level)
     failures: list[KebenError] = []
 
     def fail(error: KebenError) -> None:
@@ -54,7 +56,10 @@ class _Server(uvicorn.Server):
         self._seconds = settings.server.drain_seconds
         longest = math.ceil(self._seconds) + _MARGIN_SECONDS
         app = create_app(settings, startup)
-        super().__init__(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=longest))
+        config = uvicorn.Config(
+            app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=longest
+        )
+        super().__init__(config)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """From now on `/readyz` says so."""

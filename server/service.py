@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
@@ -21,7 +22,9 @@ from server.embedding import Embedding
 from server.examples import Examples
 from server.jobs import Jobs
 from server.keys import KeyStore
+from server.metrics import Metrics
 from server.stock import Stock
+from server.tracing import Tracing
 from server.usage import Usage
 from vector_db.embedder import open_embedder
 from vector_db.library import Library
@@ -44,6 +47,7 @@ class Service:
     answerer: Answerer
     writing: Writing
     usage: Usage
+    metrics: Metrics
     log: AnswerLog
     settings: Settings
     embedding: Embedding
@@ -64,6 +68,18 @@ class Service:
         """The knowledge bases that exist for `principal`, sorted."""
         return [name for name in self.library.names() if principal.sees(name)]
 
+    def numbers(self) -> Iterator[tuple[str, str, str, Mapping[str, float]]]:
+        """What is looked up for the metrics: name, explanation, label, and values by it."""
+        ages, passages = dict[str, float](), dict[str, float]()
+        for name in self.library.names():
+            with self.library.get(name).generation() as generation:
+                created = datetime.fromisoformat(generation.manifest.created_at)
+                ages[name] = (datetime.now(UTC) - created).total_seconds()
+                passages[name] = generation.manifest.chunks
+        yield "keben_generation_age_seconds", "Since the served generation was built", "kb", ages
+        yield "keben_passages", "Passages that are served", "kb", passages
+        yield "keben_model_requests", "Requests of the local language model", "state", self.writing.load()
+
 
 @dataclass(slots=True)
 class Startup:
@@ -81,28 +97,31 @@ class Startup:
 
 
 def lifespan(
-    settings: Settings, startup: Startup, usage: Usage
+    settings: Settings, startup: Startup, usage: Usage, metrics: Metrics, tracing: Tracing
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """As `running`, for an application, which finds `startup` in its state."""
 
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:
         app.state.startup = startup
-        async with running(settings, startup, usage):
-            yield
+        try:
+            async with running(settings, startup, usage, metrics):
+                yield
+        finally:
+            await asyncio.to_thread(tracing.close)
 
     return run
 
 
 @asynccontextmanager
-async def running(settings: Settings, startup: Startup, usage: Usage) -> AsyncIterator[None]:
+async def running(settings: Settings, startup: Startup, usage: Usage, metrics: Metrics) -> AsyncIterator[None]:
     """Loads knowledge bases and models, then looks for new generations until shutdown."""
 
     threads = ThreadPoolExecutor(settings.server.computing_threads, "keben-compute")
 
     async def load_and_follow(loaded: asyncio.Event) -> None:
         try:
-            service = await asyncio.to_thread(_load, settings, usage, threads, startup.drain)
+            service = await asyncio.to_thread(_load, settings, usage, metrics, threads, startup.drain)
         except KebenError as error:
             startup.on_failure(error)
             return
@@ -134,7 +153,7 @@ async def running(settings: Settings, startup: Startup, usage: Usage) -> AsyncIt
         usage.close()
 
 
-def _load(settings: Settings, usage: Usage, threads: Executor, drain: Drain) -> Service:
+def _load(settings: Settings, usage: Usage, metrics: Metrics, threads: Executor, drain: Drain) -> Service:
     library = Library(settings)
     if library.names():
         library.get(settings.kb)
@@ -152,7 +171,7 @@ def _load(settings: Settings, usage: Usage, threads: Executor, drain: Drain) -> 
         # The first search pages the index in; no student should wait for that.
         answerer.search(library.get(name), "预热 warm up")
     embedding, examples = Embedding.of(settings, embedder), Examples(answerer)
-    return Service(library, answerer, writing, usage, log, settings, embedding, examples, threads, drain)
+    return Service(library, answerer, writing, usage, metrics, log, settings, embedding, examples, threads, drain)
 
 
 def service_of(request: Request) -> Service:

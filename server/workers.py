@@ -19,6 +19,8 @@ from types import FrameType
 
 from core.errors import KebenError, ServerError
 from core.settings import PROJECT, Settings
+from server import logs
+from server.metrics import forget_worker, shared_folder
 
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.2
@@ -57,10 +59,12 @@ class Workers:
         self._workers: list[_Worker] = []
         self._failed = 0
         self._next_start = 0.0
+        self._environment = shared_folder(settings.state_dir)
         self._signals = 0
 
     def run(self) -> None:
         """Until SIGTERM or Ctrl-C. Raises the error for which nothing can be served, ServerError if all starts fail."""
+        logs.set_up(self._settings.server.log_level)
         with self._heeding_signals():
             try:
                 while not self._signals:
@@ -96,7 +100,7 @@ class Workers:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "server.worker", *map(str, handed)],
                 pass_fds=handed,
-                env={**os.environ, "PYTHONPATH": known},
+                env={**os.environ, **self._environment, "PYTHONPATH": known},
                 # Ctrl-C in a terminal reaches this process alone, which tells the workers.
                 process_group=0,
             )
@@ -122,6 +126,7 @@ class Workers:
     def _bury(self, worker: _Worker) -> None:
         self._workers.remove(worker)
         worker.channel.close()
+        forget_worker(self._settings.state_dir, worker.process.pid)
         if self._signals:
             return
         how = _ending(worker.process.returncode)

@@ -1,8 +1,11 @@
 """What supervisors ask, without a key."""
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from server.access import Role
+from server.metrics import CONTENT_TYPE, Metrics
+from server.routes.problems import problems
 from server.schemas.health import Health, Readiness
 from server.service import PrincipalDep, Startup
 
@@ -36,3 +39,16 @@ async def readyz(request: Request, response: Response, principal: PrincipalDep) 
     problems = {name: str(fault) for name, fault in service.library.faults().items()} | dict(faults)
     told = principal.role in {Role.manage, Role.admin}
     return Readiness(status="ok" if ready else "starting", problems=problems if told else {})
+
+
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses=problems(),
+    summary="Measurements for Prometheus",
+)
+def metrics(request: Request) -> Response:
+    """Requests, latencies, refusals, tokens, what runs and waits, and the age of what is served, in Prometheus' text
+    format; with several workers, of all of them together."""
+    found: Metrics = request.app.state.metrics
+    return Response(found.exposition(), media_type=CONTENT_TYPE)
