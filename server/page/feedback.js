@@ -1,4 +1,4 @@
-// Whether an answer helped: a thumb, and for those who will, a comment and the right answer.
+// Whether an answer helped: a thumb up is sent at once, a thumb down with what its reader has to say.
 
 import { json } from "./api.js";
 import { button, el } from "./dom.js";
@@ -6,56 +6,58 @@ import { t } from "./i18n.js";
 
 export function feedbackForm(turn, actions) {
   const box = el("div", { className: "feedback" });
-  const row = el("div", { className: "row" });
-  const thumbs = [
-    ["up", "👍", "good"],
-    ["down", "👎", "bad"],
-  ].map(([thumb, sign, label]) =>
-    button(sign, () => choose(thumb), { className: "quiet thumb", "aria-label": t(label), "aria-pressed": String(turn.thumb === thumb) }),
-  );
-  row.append(...thumbs);
-  box.append(row);
+  if (turn.thumb) {
+    thank(box);
+    return box;
+  }
+  const send = (thumb, comment, corrected) => sendFeedback(turn, { thumb, comment, corrected_answer: corrected }, box, actions);
+  const down = button("👎", open, { className: "quiet thumb", "aria-label": t("bad"), "aria-expanded": "false" });
+  const up = button("👍", () => send("up", null, null), { className: "quiet thumb", "aria-label": t("good") });
+  box.append(el("div", { className: "row" }, up, down));
 
-  function choose(thumb) {
-    turn.thumb = thumb;
-    thumbs.forEach((one, at) => one.setAttribute("aria-pressed", String((at === 0) === (thumb === "up"))));
-    if (!box.querySelector("form")) box.append(form(turn, box, actions));
+  function open() {
+    if (box.querySelector("form")) return;
+    down.setAttribute("aria-expanded", "true");
+    box.append(form((comment, corrected) => send("down", comment, corrected)));
     box.querySelector("textarea").focus();
   }
   return box;
 }
 
-function form(turn, box, actions) {
+function form(send) {
   const comment = el("textarea", { rows: 2, maxLength: 2000 });
   const corrected = el("textarea", { rows: 3, maxLength: 4000 });
-  const send = el("button", { type: "submit", className: "strong", textContent: t("sendFeedback") });
+  const submit = el("button", { type: "submit", className: "strong", textContent: t("sendFeedback") });
   const fields = el(
     "form",
     {},
     el("label", {}, t("comment"), comment),
     el("label", {}, t("corrected"), corrected),
-    el("p", { className: "row" }, send),
+    el("p", { className: "row" }, submit),
   );
   fields.onsubmit = async (event) => {
     event.preventDefault();
-    send.disabled = true;
-    const body = {
-      answer_id: turn.answer.id,
-      thumb: turn.thumb,
-      comment: comment.value.trim() || null,
-      corrected_answer: corrected.value.trim() || null,
-    };
-    try {
-      await json("feedback", { body });
-    } catch (error) {
-      send.disabled = false;
-      fields.querySelector(".note")?.remove();
-      fields.append(el("p", { className: "note", role: "alert", textContent: `${error.detail ?? error.message} ${error.mend ?? ""}` }));
-      return;
-    }
-    actions.save();
-    box.replaceChildren(el("p", { className: "faint", textContent: t("thanks") }));
-    actions.say(t("thanks"));
+    submit.disabled = true;
+    await send(comment.value.trim() || null, corrected.value.trim() || null);
+    submit.disabled = false;
   };
   return fields;
+}
+
+async function sendFeedback(turn, said, box, actions) {
+  box.querySelector(".note")?.remove();
+  try {
+    await json("feedback", { body: { answer_id: turn.answer.id, ...said } });
+  } catch (error) {
+    box.append(el("p", { className: "note", role: "alert", textContent: `${error.detail ?? error.message} ${error.mend ?? ""}` }));
+    return;
+  }
+  turn.thumb = said.thumb;
+  actions.save();
+  thank(box);
+  actions.say(t("thanks"));
+}
+
+function thank(box) {
+  box.replaceChildren(el("p", { className: "faint", textContent: t("thanks") }));
 }

@@ -56,7 +56,7 @@ export class TurnView {
     if (turn.state === "stopped") parts.push(el("p", { className: "note", textContent: t("stopped") }));
     if (turn.answer) parts.push(...outcome(turn.answer, actions.open));
     parts.push(this.buttons(isLast));
-    if (turn.answer?.id && !turn.answer.refused) parts.push(feedbackForm(turn, actions));
+    if (turn.answer?.id) parts.push(feedbackForm(turn, actions));
     this.below.replaceChildren(...parts);
   }
 
