@@ -25,6 +25,8 @@
     │   ├── Unauthorised            without a valid key
     │   └── Forbidden               with a key that has not the role, or from a foreign page
     ├── BookMissing                 no book has this name, or it has no such place
+    ├── RouteMissing                nothing is served at this path
+    │   └── MethodNotAllowed        it is, but with another method
     ├── KeyMissing                  no API key has this id
     ├── AnswerMissing               no answer that is kept has this id
     ├── FileMissing                 no file or book has this name
@@ -39,7 +41,7 @@
 Every message names the value at fault; `mend` says what to do about it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 # The mend of every damaged or outdated generation: the books are the source, the index can be made again.
 REBUILD = "run `keben rebuild --force`"
@@ -176,6 +178,20 @@ class Forbidden(AccessError):
 
 class BookMissing(KebenError):
     code = "book-missing"
+
+
+class RouteMissing(KebenError):
+    code = "http"
+
+
+class MethodNotAllowed(RouteMissing):
+    """allowed: the methods that the path has."""
+
+    code = "method-not-allowed"
+
+    def __init__(self, message: str, *, mend: str = "", allowed: Sequence[str] = ()) -> None:
+        super().__init__(message, mend=mend)
+        self.allowed = tuple(allowed)
 
 
 class KeyMissing(KebenError):

@@ -10,7 +10,7 @@ from re import Pattern
 
 from starlette.routing import compile_path
 
-from core.errors import Forbidden, KnowledgeBaseMissing, Unauthorised
+from core.errors import Forbidden, KnowledgeBaseMissing, MethodNotAllowed, RouteMissing, Unauthorised
 
 
 class Role(StrEnum):
@@ -22,6 +22,7 @@ class Role(StrEnum):
 
 
 _ORDER = tuple(Role)
+_SEE_DOCS = "see /docs for the routes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +141,22 @@ class RuleBook:
                 return rule, template, match.groupdict()
         return None
 
+    def missing(self, method: str, path: str) -> RouteMissing:
+        """The error for a request that has no rule: no such route, or not with this method."""
+        methods = {allowed for allowed, fixed in self._fixed if fixed == path}
+        methods |= {allowed for allowed, pattern, _, _ in self._patterns if pattern.match(path)}
+        if methods:
+            allowed = sorted(methods)
+            said = f"{method} {path}: only {', '.join(allowed)} is served here"
+            return MethodNotAllowed(said, mend=_SEE_DOCS, allowed=allowed)
+        return RouteMissing(f"{method} {path}: there is no such route", mend=_SEE_DOCS)
+
 
 def authorise(principal: Principal, rule: Rule | None, kb: str | None = None) -> None:
     """Return if `principal` may use a route with this rule, on knowledge base `kb` if one is named.
 
-    Raises Unauthorised for somebody without a valid key, Forbidden for a role that is too low. rule: None for a route
-    that does not exist: whoever has a valid key learns that it does not, from the router. A knowledge base that the
-    principal may not see does not exist for it: the caller answers as for any name that is not there.
+    Raises Unauthorised for somebody without a valid key, Forbidden for a role that is too low, KnowledgeBaseMissing for
+    a knowledge base that the principal may not see. rule: None where only the knowledge base is in question.
     """
     if rule is not None and rule.role is None:
         return

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.errors import Forbidden, KebenError, Overloaded, TooLarge, TooSlow
 from core.settings import ServerSettings
 from server import logs
-from server.access import LOCAL, Limits, Principal, Rule, RuleBook, authorise
+from server.access import LOCAL, Limits, Principal, Role, Rule, RuleBook, authorise
 from server.keys import KeyStore
 from server.metrics import Metrics
 from server.problems import error_response
@@ -28,6 +28,10 @@ from server.usage import Usage
 # Not a key that somebody has put into the wrong header: ids are logged.
 _REQUEST_ID = re.compile(r"(?!.*keben_)[A-Za-z0-9_.-]{1,64}")
 _BEARER = re.compile(r"Bearer +(\S+) *", re.I)
+
+
+# Whoever has a key learns that a route does not exist; the others learn nothing.
+_UNKNOWN = Rule(Role.ask)
 
 
 class Gate:
@@ -63,9 +67,11 @@ class Gate:
             rule, note.route, parameters = found or (None, note.route, {})
             principal = self._principal(headers)
             note.key = principal.id
-            authorise(principal, rule, parameters.get("kb"))
+            authorise(principal, rule or _UNKNOWN, parameters.get("kb"))
+            if rule is None:
+                raise self._rules.missing(scope["method"], scope["path"])
             extra |= self._count(principal, rule)
-            if not (rule and rule.upload):
+            if not rule.upload:
                 receive = await self._whole_body(headers, receive)
             scope.setdefault("state", {}).update(
                 principal=principal, request_id=request_id, slot=partial(self._slot, principal)
@@ -84,15 +90,15 @@ class Gate:
         _require_local(headers)
         return LOCAL
 
-    def _count(self, principal: Principal, rule: Rule | None) -> Mapping[str, str]:
+    def _count(self, principal: Principal, rule: Rule) -> Mapping[str, str]:
         """Headers that tell what is left of the limit."""
-        if principal.role is None or (rule and (rule.role is None or not rule.counted)):
+        if principal.role is None or rule.role is None or not rule.counted:
             return {}
         allowance = self._usage.request(principal)
         return allowance.headers() if allowance else {}
 
-    async def _pass(self, rule: Rule | None, principal: Principal, scope: Scope, receive: Receive, send: Send) -> None:
-        if not (rule and rule.answers):
+    async def _pass(self, rule: Rule, principal: Principal, scope: Scope, receive: Receive, send: Send) -> None:
+        if not rule.answers:
             await self._app(scope, receive, send)
             return
         with self._slot(principal):

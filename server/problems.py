@@ -22,11 +22,13 @@ from core.errors import (
     KeyMissing,
     KnowledgeBaseExists,
     KnowledgeBaseMissing,
+    MethodNotAllowed,
     ModelMissing,
     NothingIndexed,
     Overloaded,
     PageMissing,
     RateLimited,
+    RouteMissing,
     TooLarge,
     TooSlow,
     Unauthorised,
@@ -41,6 +43,8 @@ _STATUS: tuple[tuple[type[KebenError], HTTPStatus], ...] = (
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (KnowledgeBaseMissing, HTTPStatus.NOT_FOUND),
     (BookMissing, HTTPStatus.NOT_FOUND),
+    (MethodNotAllowed, HTTPStatus.METHOD_NOT_ALLOWED),
+    (RouteMissing, HTTPStatus.NOT_FOUND),
     (KeyMissing, HTTPStatus.NOT_FOUND),
     (AnswerMissing, HTTPStatus.NOT_FOUND),
     (JobMissing, HTTPStatus.NOT_FOUND),
@@ -86,6 +90,8 @@ def _headers(error: KebenError) -> dict[str, str]:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, RateLimited):
         headers |= error.headers
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, Unauthorised):
         headers["WWW-Authenticate"] = "Bearer"
     return headers
