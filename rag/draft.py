@@ -66,7 +66,7 @@ def _shown(unit: Unit, passage: Passage) -> str:
             continue
         raw = passage.chunk.text[start:end]
         if span.kind is BlockKind.code:
-            parts.append(_fenced(dedent(raw)))
+            parts.append(fenced(dedent(raw)))
         elif span.kind is BlockKind.table:
             parts.append(_closed(span.lead + raw))
         elif span.kind is BlockKind.formula:
@@ -86,7 +86,7 @@ def _closed(table: str) -> str:
     return table + "\n</table>" * (tags.count("<table") - tags.count("</table"))
 
 
-def _fenced(code: str) -> str:
+def fenced(code: str) -> str:
     """Code in one closed fence; a part of a long block has lost one end of its own, or both."""
     lines = code.split("\n")
     opened, closed = _FENCE.match(lines[0]), _FENCE.fullmatch(lines[-1].strip()) if len(lines) > 1 else None

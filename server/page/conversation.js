@@ -109,7 +109,7 @@ export class Conversation {
     this.#running = controller;
     this.#show();
     this.say(t("writing"));
-    view.element.scrollIntoView({ block: "start" });
+    byId("turns").scrollTop = view.element.offsetTop;
     try {
       const body = { ...this.options.request(), question: turn.question, history, stream: true };
       await this.#follow(turn, view, body, controller.signal);

@@ -113,7 +113,16 @@ async function showText(kb, citation, element, signal) {
   setHtml(alone, found.quote_html);
   if (!mark(section, alone.textContent, "quote")) inPlainText(section, found);
   element.replaceChildren(el("h3", { textContent: t("context") }), section);
-  section.querySelector(".quote")?.scrollIntoView({ block: "nearest" });
+  showQuote(section);
+}
+
+// Brings the quote into sight where the panel shows no page; a page is looked at first.
+function showQuote(section) {
+  const quote = section.querySelector(".quote");
+  const panel = section.closest(".panel");
+  if (!quote || !panel || panel.querySelector(".page-image")) return;
+  const below = quote.getBoundingClientRect().bottom - panel.getBoundingClientRect().bottom;
+  if (below > 0) panel.scrollTop += below + panel.clientHeight / 2;
 }
 
 // Where a quote begins or ends in the middle of a table or formula, the text as it was read shows it exactly.

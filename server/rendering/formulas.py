@@ -21,6 +21,7 @@ _ATTRIBUTES = frozenset(
     "largeop symmetric lspace rspace minsize maxsize width height depth voffset linethickness columnalign rowalign "
     "columnspacing rowspacing columnlines rowlines frame columnspan rowspan notation".split()
 )
+_SPACE = '<mspace width="0.17em"></mspace>'
 _VALUE = re.compile(r"[\w .%+-]{0,60}")
 
 
@@ -48,8 +49,17 @@ def _written(element: Element) -> str:
         for name, value in element.attrib.items()
         if name in _ATTRIBUTES and _VALUE.fullmatch(value)
     )
-    inner = "".join((_text(element.text), *(_written(child) + _text(child.tail) for child in element)))
+    inner = "".join((_text(element.text), *map(_spaced, [None, *element][:-1], element, [*element, None][1:])))
     return f"<{tag}{attributes}>{inner}</{tag}>"
+
+
+def _spaced(before: Element | None, child: Element, after: Element | None) -> str:
+    """An element; the name of a function, such as log, is kept apart from letters and numbers beside it."""
+    written = _written(child) + _text(child.tail)
+    if child.tag != "mi" or len(child.text or "") < 2 or not (child.text or "").isalpha():
+        return written
+    left, right = (_SPACE if one is not None and one.tag != "mo" else "" for one in (before, after))
+    return left + written + right
 
 
 def _text(text: str | None) -> str:

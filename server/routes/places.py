@@ -32,8 +32,8 @@ def place(
             before=found.before,
             quote=found.quote,
             after=found.after,
-            html=html_of(found.before + found.quote + found.after),
-            quote_html=html_of(found.quote),
+            html=html_of(found.markdown),
+            quote_html=html_of(found.quote_markdown),
         )
 
 

@@ -1,13 +1,17 @@
 """Citations at the page: the place in the book, its page, and books that have changed since."""
 
+import io
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 from acting import ACID, DEADLOCK, ask
 from conftest import serve
-from playwright.sync_api import Page, expect
+from PIL import Image
+from playwright.sync_api import Page, Route, expect
 
 from core.settings import Settings
 from ingest.rebuild import rebuild
@@ -47,6 +51,29 @@ def test_a_citation_opens_the_page_of_the_book_with_its_quote(open_page: Open, s
     panel.get_by_role("button", name="关闭").click()
     expect(panel).to_be_hidden()
     expect(turn.locator(".marker")).to_be_focused()
+
+
+@pytest.mark.parametrize("marked", ["true", "false"])
+def test_the_image_of_a_page_stands_above_the_text(open_page: Open, site: str, marked: str) -> None:
+    image = io.BytesIO()
+    Image.new("RGB", (600, 900), "white").save(image, "PNG")
+    page = open_page(site)
+    asked: list[str] = []
+
+    def drawn(route: Route) -> None:
+        asked.append(route.request.url)
+        headers = {"Content-Type": "image/png", "X-Quote-Highlighted": marked}
+        route.fulfill(body=image.getvalue(), headers=headers)
+
+    page.route("**/pages/*.png?*", drawn)
+    citation = ask(page, DEADLOCK).locator(".marker")
+    citation.click()
+    shown = page.get_by_role("img", name="《操作系统》第 25 页的图像")
+    expect(shown).to_be_visible()
+    assert shown.evaluate("(image) => [image.naturalWidth, image.src.slice(0, 5)]") == [600, "blob:"]
+    assert re.fullmatch(rf"{site}/kbs/default/books/operating-systems\.pdf/pages/29\.png\?start=\d+&end=\d+", asked[-1])
+    expect(page.locator("#panel .note")).to_have_count(int(marked == "false"))
+    expect(page.locator("#panel mark.quote").first).to_contain_text("互斥条件")
 
 
 def test_a_book_without_pages_opens_at_its_text(open_page: Open, site: str) -> None:

@@ -11,6 +11,7 @@ from fakes import serving
 from fastapi.testclient import TestClient
 
 from core.settings import ServerSettings, Settings
+from ingest.rebuild import rebuild
 from server.access import Limits, Role
 from server.examples import term_of
 from server.keys import KeyStore
@@ -121,6 +122,25 @@ def test_a_citation_opens_the_section_around_its_quote(client: TestClient, quest
         around = place(client, citation["source"], citation["start"] - len(found["before"]), citation["end"])
         assert around["quote"] == found["before"] + found["quote"]
         assert found["html"] and found["quote_html"]
+
+
+def test_a_program_keeps_its_lines(tmp_path: Path) -> None:
+    for name in ("data", "books"):
+        (tmp_path / name).mkdir()
+    settings = Settings(data_dir=tmp_path / "data", source_dir=tmp_path / "books")
+    program = "int power(int a, int n) {\n    return n ? a * power(a, n - 1) : 1;\n}"
+    book = f"<h1>Recursion</h1><p>A power is computed by recursion.</p><pre>{program}</pre><p>It ends at n = 0.</p>"
+    (settings.source_dir / "recursion.html").write_text(book, encoding="utf-8")
+    rebuild(settings, "default")
+    with serving(settings) as opened:
+        found = place(opened, "recursion.html", 0, 1)
+        text = found["before"] + found["quote"] + found["after"]
+        start = text.index("int power")
+        found = place(opened, "recursion.html", start, start + len(program))
+    assert found["quote"] == program
+    assert f"<pre><code>{program}\n</code></pre>" in found["html"]
+    assert found["quote_html"].strip() == f"<pre><code>{program}\n</code></pre>"
+    assert "<p>It ends at n = 0.</p>" in found["html"]
 
 
 def test_a_section_has_an_end(client: TestClient) -> None:

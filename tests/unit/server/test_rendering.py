@@ -74,6 +74,7 @@ def test_a_picture_is_its_text_and_a_link_says_where_it_leads() -> None:
     [
         (r"$\frac{1}{n}$", ["<mfrac>", "<mn>1</mn>", "<mi>n</mi>"]),
         ("$$\n\\sum_{i=1}^{n} C_i\n$$", ['display="block"', "<munderover>", "∑"]),
+        (r"$O(n\log n)$", ["<mi>n</mi><mspace", "<mi>log</mi><mspace"]),
         (r"\(a^2\)", ["<msup>", "<mi>a</mi>", "<mn>2</mn>"]),
         (r"\[ \sqrt{x} \]", ["<msqrt>", 'display="block"']),
         (r"$$\begin{aligned}a&=b\\c&=d\end{aligned}$$", ["<mtable", "<mtr>", "<mi>d</mi>"]),

@@ -1,0 +1,63 @@
+"""Pictures of the page for the documents: docs/images/page-*.png.
+
+    .venv/bin/keben serve &
+    .venv/bin/python docs/make_screenshots.py http://127.0.0.1:8000
+
+The service holds the sample textbooks. Needs Chromium and fonts-noto-cjk.
+"""
+
+import io
+import shutil
+import sys
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, expect, sync_playwright
+
+IMAGES = Path(__file__).parent / "images"
+COLOURS = 96
+# Name, width, height, scheme, locale, question.
+VIEWS = (
+    ("desktop-light", 1280, 800, "light", "zh-CN", "死锁的四个必要条件是什么？"),
+    ("desktop-dark", 1280, 800, "dark", "en-GB", "What are the ACID properties?"),
+    ("desktop-formula", 1280, 800, "light", "zh-CN", "泰勒公式是什么？"),
+    ("phone-light", 390, 780, "light", "en-GB", "What are the ACID properties?"),
+    ("phone-dark", 390, 780, "dark", "zh-CN", "红烧肉怎么做？"),
+)
+
+
+def picture(browser: Browser, url: str, width: int, height: int, scheme: str, locale: str, question: str) -> bytes:
+    """The page with an answer, and where there is one its first citation."""
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale=locale)
+    page = context.new_page()
+    page.goto(url)
+    expect(page.locator("#kb option")).not_to_have_count(0)
+    page.fill("#question", question)
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn.done .answer")).to_have_attribute("aria-busy", "false")
+    page.locator("#question").blur()
+    markers = page.locator(".turn .marker")
+    if markers.count():
+        markers.first.click()
+        expect(page.locator("#panel .quote").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    page.locator("#panel").evaluate("(panel) => { panel.blur(); panel.scrollTop = 0; }")
+    shot = page.screenshot()
+    context.close()
+    return shot
+
+
+def main(url: str) -> None:
+    """Write the pictures, in few colours."""
+    IMAGES.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for name, *view in VIEWS:
+            image = Image.open(io.BytesIO(picture(browser, url, *view))).convert("RGB").quantize(COLOURS)
+            image.save(IMAGES / f"page-{name}.png", optimize=True)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000")
