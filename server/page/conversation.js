@@ -19,6 +19,9 @@ export class Conversation {
   constructor(options, panel) {
     this.options = options;
     this.panel = panel;
+    // A page that is left stops its answer; what has come so far is there again after a reload.
+    addEventListener("beforeunload", () => this.stop());
+    addEventListener("pagehide", () => saveTurns(this.#turns));
   }
 
   get isWriting() {
@@ -112,21 +115,24 @@ export class Conversation {
     byId("turns").scrollTop = view.element.offsetTop;
     try {
       const body = { ...this.options.request(), question: turn.question, history, stream: true };
-      await this.#follow(turn, view, body, controller.signal);
+      await this.#follow(turn, body, controller.signal);
     } catch (error) {
       turn.state = error.name === "AbortError" ? "stopped" : "failed";
       turn.problem = { detail: error.detail ?? error.message, mend: error.mend ?? "" };
     }
     this.#running = null;
     // A conversation that was cleared in the meantime is not to come back.
-    if (!this.#turns.includes(turn)) return;
+    if (!this.#turns.includes(turn)) {
+      this.#show();
+      return;
+    }
     saveTurns(this.#turns);
     this.say(turn.state === "done" ? t(turn.answer.refused ? "refused" : "answered") : t(turn.state));
     await this.#show();
     this.#openFirst(turn);
   }
 
-  async #follow(turn, view, body, signal) {
+  async #follow(turn, body, signal) {
     for await (const { name, data } of events("ask", body, signal)) {
       if (name === "retrieval") turn.searchQuery = data.search_query;
       else if (name === "token") turn.text += data.text;
@@ -138,7 +144,8 @@ export class Conversation {
         Object.assign(turn, { state: "done", answer: data, text: data.answer, searchQuery: data.search_query });
         return;
       }
-      if (turn.text) view.grow(turn.text);
+      // Looked up each time: another language draws the conversation anew.
+      if (turn.text) this.#views.get(turn)?.grow(turn.text);
     }
     throw Object.assign(new Error(t("offline")), { mend: t("offlineMend") });
   }

@@ -1,5 +1,8 @@
 """What somebody does at the page."""
 
+import json
+from typing import Any
+
 from playwright.sync_api import Locator, Page, expect
 
 DEADLOCK = "死锁的四个必要条件是什么？"
@@ -32,3 +35,17 @@ def fits(page: Page) -> bool:
             ".every((box) => box.scrollWidth <= box.clientWidth + 1)"
         )
     )
+
+
+def made_answer(text: str, **changes: Any) -> dict[str, Any]:
+    """An answer as the service gives it, with one citation of a book that is not there."""
+    citation = {"id": 1, "book": "操作系统", "source": "os.md", "heading_path": ["死锁"], "page": None, "score": 1}
+    citation |= {"page_label": None, "quote": "死锁", "start": 1, "end": 3}
+    answer = {"answer": text, "citations": [citation], "refused": False, "reason": None, "model": "tiny"}
+    answer |= {"kb": "default", "generation": "g1", "timings_ms": {"total": 1}, "search_query": None, "usage": None}
+    return answer | {"fallback": None, "unsupported": [], "trimmed": None, "closest": [], **changes}
+
+
+def as_events(*events: tuple[str, dict[str, Any]]) -> str:
+    """Server-sent events."""
+    return "".join(f"event: {name}\r\ndata: {json.dumps(data)}\r\n\r\n" for name, data in events)

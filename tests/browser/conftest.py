@@ -1,44 +1,24 @@
 """A real browser at a real server.
 
-site       package   address of `keben serve` over `shelf`
+site       session   address of `keben serve` over `shelf`
 shelf      session   data_dir of the knowledge base 'default': operating-systems.pdf, databases.md
-browser    package   headless Chromium; the tests are skipped without one
+browser    module    headless Chromium; the tests are skipped without one
 open_page  function  opens a page in a context of its own; what it fetched and complained of is looked at afterwards
 """
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from page_server import serve
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from core.settings import PROJECT, Settings
 from ingest.rebuild import rebuild
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-Serve = Callable[..., AbstractContextManager[str]]
-
-
-@contextmanager
-def serve(data_dir: Path, port: int = 0, **settings: str) -> Iterator[str]:
-    """The address of a server in a process of its own."""
-    command = [sys.executable, "-m", "cli.main", "serve", "--port", str(port), "--json"]
-    environment = {**os.environ, "KEBEN_DATA_DIR": str(data_dir), "PYTHONPATH": str(PROJECT), **settings}
-    with subprocess.Popen(
-        command, env=environment, cwd=data_dir, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as running:
-        try:
-            assert running.stdout is not None
-            yield json.loads(running.stdout.readline())["url"]
-        finally:
-            running.kill()
 
 
 @pytest.fixture(scope="session")
@@ -51,15 +31,15 @@ def shelf(tmp_path_factory: pytest.TempPathFactory, books_dir: Path) -> Path:
     return data
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def site(shelf: Path) -> Iterator[str]:
     with serve(shelf) as url:
         yield url
 
 
 # Not for the session: as long as Playwright runs, no other test can start an event loop.
-@pytest.fixture(scope="package")
-def browser(shelf: Path) -> Iterator[Browser]:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine; on Debian: apt-get install chromium")
     with sync_playwright() as playwright:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from acting import ACID, DEADLOCK, UNKNOWN, ask, ready
-from conftest import serve
+from acting import ACID, DEADLOCK, UNKNOWN, as_events, ask, made_answer, ready
 from fakes import write_tiny_model
+from page_server import serve
 from playwright.sync_api import Page, expect
 
 Open = Callable[..., Page]
@@ -153,6 +153,27 @@ def test_an_error_of_the_service_is_told_with_its_mend(open_page: Open, site: st
     expect(turn.locator(".failure")).to_contain_text("default")
 
 
+def test_what_no_passage_supports_is_marked_and_what_went_wrong_is_told(open_page: Open, site: str) -> None:
+    page = open_page(site)
+    ready(page)
+    doubtful = "它在 **1971** 年提出。"
+    text = f"死锁是互相等待。[1] {doubtful}"
+    unsupported = {"text": doubtful, "start": 10, "end": len(text), "reason": "number", "values": ["1971"]}
+    dropped = {"text": "另有五个条件。", "start": None, "end": None, "reason": "dropped", "values": []}
+    answer = made_answer(text, unsupported=[unsupported, dropped], fallback="the model has died", cached=True)
+    answer |= {"usage": {"input_tokens": 7, "output_tokens": 9}, "trimmed": {"history": 2, "passages": 0, "cut": False}}
+    events = (("token", {"text": "半句"}), ("restart", {"reason": "gone"}), ("token", {"text": text}), ("done", answer))
+    page.route("**/ask", lambda route: route.fulfill(content_type="text/event-stream", body=as_events(*events)))
+    turn = ask(page, "什么是死锁？")
+    expect(turn.locator(".answer")).not_to_contain_text("半句")
+    assert "".join(turn.locator("mark.unsupported").all_inner_texts()) == "它在 1971 年提出。"
+    expect(turn.locator(".doubt")).to_contain_text(["1971", "另有五个条件"])
+    expect(turn).to_contain_text("模型未能作答，改用课本原句：the model has died")
+    turn.get_by_text("详情").click()
+    for told in ("tiny", "读 7 词元，写 9 词元", "2 条较早的对话", "来自缓存"):
+        expect(turn.locator(".details")).to_contain_text(told)
+
+
 @pytest.fixture(scope="module")
 def endless(tmp_path_factory: pytest.TempPathFactory, shelf: Path) -> Iterator[str]:
     """A site whose model goes on and on."""
@@ -168,20 +189,47 @@ def test_an_answer_comes_bit_by_bit_and_is_stopped_in_the_middle(open_page: Open
     page = open_page(endless)
     ready(page)
     for stop in (lambda: page.get_by_role("button", name="停止").click(), lambda: page.keyboard.press("Escape")):
-        page.fill("#question", "什么是死锁？")
-        page.keyboard.press("Enter")
+        # The one place that the model may write at is free again: the second question is answered too.
+        begin(page)
         turn = page.locator(".turn").last
         answer = turn.locator(".answer")
-        # The one place that the model may write at is free again: the second question is answered too.
-        expect(answer).to_contain_text("死锁是指进程互相等待")
         expect(answer).not_to_have_text(answer.inner_text())
         expect(answer).to_have_attribute("aria-busy", "true")
         stop()
         expect(turn.locator(".note")).to_have_text("已停止")
         expect(page.locator("#send")).to_be_visible()
+        # What had come by then is shown.
+        page.wait_for_timeout(1000)
         length = answer.inner_text()
         page.wait_for_timeout(300)
         assert answer.inner_text() == length
+
+
+def begin(page: Page) -> None:
+    """Ask a question whose answer does not end."""
+    page.fill("#question", "什么是死锁？")
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn").last.locator(".answer")).to_contain_text("死锁是指进程互相等待")
+
+
+def test_in_the_middle_of_an_answer_the_page_is_cleared_reloaded_and_translated(open_page: Open, endless: str) -> None:
+    page = open_page(endless)
+    ready(page)
+    begin(page)
+    page.locator("#language").click()
+    answer = page.locator(".turn .answer")
+    expect(answer).to_contain_text("死锁是指进程互相等待")
+    expect(answer).not_to_have_text(answer.inner_text())
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator(".turn")).to_have_count(0)
+    expect(page.locator("#send")).to_be_visible()
+    begin(page)
+    page.reload()
+    expect(page.locator(".turn.stopped .answer")).to_contain_text("死锁是指进程互相等待")
+    page.get_by_role("button", name="Retry").click()
+    expect(page.locator(".turn.writing .answer")).to_contain_text("死锁是指进程互相等待")
+    page.keyboard.press("Escape")
+    expect(page.locator(".turn.stopped")).to_have_count(1)
 
 
 def test_sentences_of_the_books_answer_beside_a_model(open_page: Open, endless: str) -> None:

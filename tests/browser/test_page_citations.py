@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from acting import ACID, DEADLOCK, ask
-from conftest import serve
+from page_server import serve
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 

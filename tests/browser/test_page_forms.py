@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from acting import ACID, DEADLOCK, UNKNOWN, ask, fits, ready
-from conftest import serve
+from page_server import serve
 from playwright.sync_api import Page, Route, expect
 
 from core.settings import PROJECT, Settings

@@ -1,12 +1,11 @@
 """Nothing that a book, a question or a model says runs on the page or makes it fetch anything."""
 
-import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from acting import ask, ready
-from conftest import serve
+from acting import as_events, ask, made_answer, ready
 from hostile_texts import PAYLOADS
+from page_server import serve
 from playwright.sync_api import Browser, Page, Route, expect
 
 from core.settings import Settings
@@ -75,18 +74,14 @@ def test_what_a_model_writes_runs_nothing(open_page: Open, site: str) -> None:
         if not route.request.post_data_json.get("stream"):
             route.continue_()
             return
-        events = [("retrieval", {"passages": [], "search_query": written})]
-        events += [("token", {"text": written[at : at + 7]}) for at in range(0, len(written), 7)]
         citation = {"id": 1, "book": written, "source": "os.md", "heading_path": [written], "page": None}
         citation |= {"page_label": written, "quote": written, "start": 1, "end": 9, "score": 1}
         unsupported = {"text": written, "start": 0, "end": len(written), "reason": "no-passage", "values": [written]}
-        answer = {"answer": f"{written} [1]", "citations": [citation], "refused": False, "reason": None}
-        answer |= {"model": written, "kb": "default", "generation": written, "timings_ms": {written: 1}}
-        answer |= {"search_query": written, "usage": None, "fallback": written, "unsupported": [unsupported]}
-        answer |= {"trimmed": None, "closest": []}
-        events.append(("done", answer))
-        text = "".join(f"event: {name}\r\ndata: {json.dumps(data)}\r\n\r\n" for name, data in events)
-        route.fulfill(content_type="text/event-stream", body=text)
+        answer = made_answer(f"{written} [1]", citations=[citation], unsupported=[unsupported], search_query=written)
+        answer |= {"model": written, "generation": written, "timings_ms": {written: 1}, "fallback": written}
+        tokens = [("token", {"text": written[at : at + 7]}) for at in range(0, len(written), 7)]
+        found = ("retrieval", {"passages": [], "search_query": written})
+        route.fulfill(content_type="text/event-stream", body=as_events(found, *tokens, ("done", answer)))
 
     page.route("**/ask", model)
     for payload in PAYLOADS:
