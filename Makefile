@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup run test lint format fuzz bench kill books clean
+.PHONY: setup run test lint format fuzz schemathesis bench kill books clean
 .DEFAULT_GOAL := run
 
 setup: $(VENV)/.complete
@@ -43,6 +43,11 @@ format: setup
 FILES ?= 300
 fuzz: setup
 	$(BIN)/python tests/fuzz/run.py --files $(FILES)
+
+# Requests made from the OpenAPI document, EXAMPLES of each operation; a quarter of an hour for 500.
+EXAMPLES ?= 500
+schemathesis: setup
+	SCHEMATHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -s tests/integration/test_schemathesis.py
 
 # Times, memory and quality of a rebuild. ONLY=pdf runs one section; benchmarks/ingest.py names the others, and says
 # what BASELINE_PYTHON must have.

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from core.settings import Settings
+from server.description import describe_rights
 from server.gate import Gate
 from server.keys import KeyStore
 from server.mcp_http import add_mcp
@@ -40,6 +41,7 @@ def create_app(settings: Settings, startup: Startup) -> FastAPI:
     app.include_router(router)
     add_mcp(app)
     add_problem_handlers(app)
+    describe_rights(app)
     app.add_middleware(Gate, settings=settings.server, keys=keys, usage=usage, metrics=metrics)
     app.add_middleware(Observe, metrics=metrics, tracing=tracing, questions=settings.server.log_questions)
     return app

@@ -38,6 +38,7 @@ from server import logs
 from server.schemas.problems import OpenAIError, OpenAIProblem, Problem
 
 _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json\b", re.I)
+_NO_JSON, _SEND_JSON = "the body is no JSON in UTF-8", "send Content-Type: application/json"
 _LOG = logging.getLogger("keben.server")
 _STATUS: tuple[tuple[type[KebenError], HTTPStatus], ...] = (
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -124,7 +125,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
     faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
     mend = "see /docs for the form of the request"
     if request.method == "POST" and not _JSON.match(request.headers.get("content-type", "")):
-        mend = "send Content-Type: application/json"
+        mend = _SEND_JSON
     problem = _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", faults, mend)
     # The first part says where the field was looked for: body, path, query.
     return _response(request.url.path, problem, param=".".join(map(str, error.errors()[0]["loc"][1:])) or None)
@@ -133,6 +134,11 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.BAD_REQUEST:
+        # Of a body alone: not JSON, not UTF-8, nested without end.
+        return _response(
+            request.url.path, _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", _NO_JSON, _SEND_JSON)
+        )
     detail = f"{request.method} {request.url.path}: {error.detail}"
     return _response(
         request.url.path, _problem(status, "http", detail, "see /docs for the routes"), dict(error.headers or {})

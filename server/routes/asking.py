@@ -45,7 +45,7 @@ AppStatus.enable_automatic_graceful_drain = False
     "/ask",
     response_model=AnswerBody,
     responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        200: {"content": {"text/event-stream": {}}},
         **problems(404, 422, 503),
     },
     summary="Answer a question from the textbooks",

@@ -38,7 +38,7 @@ def one_job(id: JobId, jobs: JobsDep, principal: PrincipalDep) -> JobBody:
 @router.get(
     "/jobs/{id}/events",
     response_class=EventSourceResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **problems(404, 422, 503)},
+    responses={200: {"content": {"text/event-stream": {}}}, **problems(404, 422, 503)},
     summary="Follow a rebuild",
 )
 async def events(

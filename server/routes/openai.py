@@ -34,7 +34,7 @@ router = APIRouter(prefix="/v1")
     "/chat/completions",
     response_model=ChatCompletion,
     responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        200: {"content": {"text/event-stream": {}}},
         **openai_problems(404, 422, 503),
     },
     summary="Answer a question, in OpenAI's form",

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from core.types import Answer, Citation, GenerationOptions, Mode, Passage, Scope, Turn, WriterChoice
 from rag.answer import Question
-from server.schemas.base import Body, KnowledgeBaseName
+from server.schemas.base import Body, KnowledgeBaseName, RequestBody
 from server.schemas.problems import Problem
 
 _EXAMPLE = "死锁的四个必要条件是什么？"
@@ -44,14 +44,14 @@ HowAnswered = Annotated[
 QUESTION_LENGTH = 2000  # characters
 
 
-class TurnBody(Body):
+class TurnBody(RequestBody):
     """One message of the conversation so far."""
 
     role: Literal["user", "assistant"]
     content: str = Field(max_length=8000)
 
 
-class OptionsBody(Body):
+class OptionsBody(RequestBody):
     """How a language model writes; the extractive writer has no use for them."""
 
     max_new_tokens: int | None = Field(None, ge=1, le=8192)
@@ -67,7 +67,7 @@ class OptionsBody(Body):
         return GenerationOptions(**{**self.model_dump(exclude={"stop"}), "stop": tuple(self.stop)})
 
 
-class SearchRequest(Body):
+class SearchRequest(RequestBody):
     """A question for passages alone."""
 
     question: str = Field(min_length=1, max_length=QUESTION_LENGTH, examples=[_EXAMPLE])
@@ -117,7 +117,7 @@ class AskRequest(QuestionRequest):
     stream: bool = Field(False, description="Answer with server-sent events: retrieval, token, done.")
 
 
-class BatchRequest(Body):
+class BatchRequest(RequestBody):
     """Questions that are answered together."""
 
     questions: list[QuestionRequest] = Field(min_length=1, max_length=32)

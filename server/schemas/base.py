@@ -13,3 +13,9 @@ class Body(BaseModel):
     """A body whose names are all known."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RequestBody(Body):
+    """A body that is sent to the service: "5" is no number, as the OpenAPI document says."""
+
+    model_config = ConfigDict(strict=True)

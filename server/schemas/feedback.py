@@ -8,14 +8,14 @@ from pydantic import Field
 
 from server.answer_log import FeedbackRecord
 from server.gaps import Gap
-from server.schemas.base import Body
+from server.schemas.base import Body, RequestBody
 
 _ID = r"^a[0-9a-f]{32}$"
 _EXAMPLE = "a3f1c09be57d2486a3f1c09be57d24860"
 AnswerId = Annotated[str, Path(pattern=_ID, examples=[_EXAMPLE])]
 
 
-class FeedbackRequest(Body):
+class FeedbackRequest(RequestBody):
     """What somebody thinks of an answer."""
 
     answer_id: str = Field(
@@ -32,7 +32,7 @@ class FeedbackAccepted(Body):
     answer_id: str
 
 
-class ReviewRequest(Body):
+class ReviewRequest(RequestBody):
     """What a teacher thinks of feedback."""
 
     state: Literal["accepted", "rejected", "new"]

@@ -6,14 +6,14 @@ from fastapi import Path
 from pydantic import Field
 
 from server.schemas.answers import Name
-from server.schemas.base import Body, KnowledgeBaseName
+from server.schemas.base import Body, KnowledgeBaseName, RequestBody
 from server.schemas.problems import Problem
 
 JobId = Annotated[str, Path(pattern=r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{8}$", examples=["20261127T101500-4f9c2a11"])]
 GenerationId = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,64}$", examples=["20261123T064701965347Z-77cbcc"])]
 
 
-class CreateRequest(Body):
+class CreateRequest(RequestBody):
     """A knowledge base to be made."""
 
     name: KnowledgeBaseName
@@ -55,7 +55,7 @@ class SourceFilesResponse(Body):
     files: list[SourceFileBody]
 
 
-class RebuildRequest(Body):
+class RebuildRequest(RequestBody):
     """As the options of `keben rebuild`."""
 
     force: bool = Field(False, description="Parse and embed unchanged books again too.")
@@ -93,7 +93,7 @@ class JobsResponse(Body):
     jobs: list[JobBody]
 
 
-class RollbackRequest(Body):
+class RollbackRequest(RequestBody):
     """Where to go back to."""
 
     to: GenerationId | None = Field(None, description="Generation to serve; null: the one before.")

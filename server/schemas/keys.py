@@ -8,21 +8,23 @@ from pydantic import AwareDatetime, Field
 
 from server.access import Limits, Role
 from server.keys import KeyRecord
-from server.schemas.base import Body, KnowledgeBaseName
+from server.schemas.base import Body, KnowledgeBaseName, RequestBody
 
 KeyId = Annotated[str, Path(pattern=r"^[0-9a-f]{8}$", examples=["4f9c2a11"])]
 _Bound = Annotated[int | None, Field(ge=1, le=10**9, description="null: that of the settings.")]
 
 
-class KeyRequest(Body):
+class KeyRequest(RequestBody):
     """A key to be made."""
 
     name: str = Field(min_length=1, max_length=100, description="Who or what uses it.", examples=["教务系统"])
-    role: Role = Field(Role.ask, description="ask; manage: books too; admin: keys and measurements too.")
+    role: Role = Field(Role.ask, strict=False, description="ask; manage: books too; admin: keys and measurements too.")
     kbs: list[KnowledgeBaseName] | None = Field(
         None, min_length=1, max_length=100, description="The only knowledge bases that it may see; null: all."
     )
-    expires_at: AwareDatetime | None = Field(None, description="null: never.", examples=["2027-07-01T00:00:00Z"])
+    expires_at: AwareDatetime | None = Field(
+        None, strict=False, description="null: never.", examples=["2027-07-01T00:00:00Z"]
+    )
     requests_per_minute: _Bound = None
     concurrent: _Bound = None
     tokens_per_day: _Bound = None

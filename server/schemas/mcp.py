@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from server.schemas.base import Body, KnowledgeBaseName
+from server.schemas.base import Body, KnowledgeBaseName, RequestBody
 
 
-class ListBooksRequest(Body):
+class ListBooksRequest(RequestBody):
     """Which books there are."""
 
     kb: KnowledgeBaseName | None = Field(None, description="Its books alone; those of all if left out.")

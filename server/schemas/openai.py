@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from core.types import Answer
 from server.schemas.answers import AnswerBody, CitationBody
-from server.schemas.base import Body
+from server.schemas.base import Body, RequestBody
 from vector_db.embedder import Vectors
 
 FinishReason = Literal["stop", "length"]
@@ -105,7 +105,7 @@ _INPUT_SCHEMA = {
 }
 
 
-class EmbeddingsRequest(Body):
+class EmbeddingsRequest(RequestBody):
     """Texts to be embedded."""
 
     model: str = Field(min_length=1, max_length=4096, description="The embedder, as GET /v1/models lists it.")

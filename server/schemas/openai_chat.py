@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from core.types import GenerationOptions, Scope, Turn
 from rag.answer import Question
 from server.schemas.answers import QUESTION_LENGTH, Books, HowAnswered, Subjects, TopK
-from server.schemas.base import Body
+from server.schemas.base import RequestBody
 
 _LONGEST_MESSAGE = 65_536  # characters; the body as a whole has a bound of its own
 _STOP = Annotated[str, Field(min_length=1, max_length=64)]
@@ -60,7 +60,7 @@ _NoAudio = Annotated[Any, _refused("questions and answers are text, leave it out
 class ChatMessage(BaseModel):
     """One message. Further fields that clients send along, as those of an answer sent back, are not looked at."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[str, BeforeValidator(_text), Field(max_length=_LONGEST_MESSAGE), WithJsonSchema(_SCHEMA)] = (
@@ -74,13 +74,13 @@ class ChatMessage(BaseModel):
 class StreamOptions(BaseModel):
     """include_usage: a last chunk tells the tokens."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     include_usage: bool | None = None
     include_obfuscation: _Unused = None
 
 
-class ChatRequest(Body):
+class ChatRequest(RequestBody):
     """A conversation whose last message is the question."""
 
     model: str = Field(min_length=1, max_length=200, description="A knowledge base.", examples=["default"])

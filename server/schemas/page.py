@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from server.schemas.base import Body
+from server.schemas.base import Body, RequestBody
 
 
-class RenderRequest(Body):
+class RenderRequest(RequestBody):
     """Markdown of an answer, also of one that is still being written."""
 
     markdown: str = Field(max_length=32_000, examples=["死锁的产生有**四个**必要条件。[1]"])
