@@ -11,8 +11,8 @@ export function feedbackForm(turn, actions) {
     return box;
   }
   const send = (thumb, comment, corrected) => sendFeedback(turn, { thumb, comment, corrected_answer: corrected }, box, actions);
-  const down = button("👎", open, { className: "quiet thumb", "aria-label": t("bad"), "aria-expanded": "false" });
-  const up = button("👍", () => send("up", null, null), { className: "quiet thumb", "aria-label": t("good") });
+  const down = button(t("bad"), open, { className: "quiet thumb", "aria-expanded": "false" });
+  const up = button(t("good"), () => send("up", "", ""), { className: "quiet thumb" });
   box.append(el("div", { className: "row" }, up, down));
 
   function open() {
@@ -26,7 +26,7 @@ export function feedbackForm(turn, actions) {
 
 function form(send) {
   const comment = el("textarea", { rows: 2, maxLength: 2000 });
-  const corrected = el("textarea", { rows: 3, maxLength: 4000 });
+  const corrected = el("textarea", { rows: 3, maxLength: 8000 });
   const submit = el("button", { type: "submit", className: "strong", textContent: t("sendFeedback") });
   const fields = el(
     "form",
@@ -38,7 +38,7 @@ function form(send) {
   fields.onsubmit = async (event) => {
     event.preventDefault();
     submit.disabled = true;
-    await send(comment.value.trim() || null, corrected.value.trim() || null);
+    await send(comment.value.trim(), corrected.value.trim());
     submit.disabled = false;
   };
   return fields;

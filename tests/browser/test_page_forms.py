@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from acting import ACID, DEADLOCK, UNKNOWN, ask, fits, ready
 from page_server import serve
@@ -141,35 +142,25 @@ def test_a_key_is_asked_for_and_kept_in_the_tab_alone(open_page: Open, guarded: 
     expect(other.locator("#key-dialog")).to_be_visible()
 
 
-def test_feedback_is_sent_where_answers_have_a_name(open_page: Open, site: str) -> None:
-    page = open_page(site)
-    sent: list[dict[str, str]] = []
-
-    def named(route: Route) -> None:
-        response = route.fetch()
-        body = re.sub(r'(event: done\s+data: \{)("id":"[^"]*",)?', r'\1"id":"a1",', response.text())
-        route.fulfill(response=response, body=body)
-
-    def taken(route: Route) -> None:
-        sent.append(route.request.post_data_json)
-        route.fulfill(status=201, json={})
-
-    page.route("**/feedback", taken)
-    page.route("**/ask", named)
-    turn = ask(page, DEADLOCK)
-    turn.get_by_role("button", name="没有帮助").click()
-    turn.get_by_label("意见").fill("少了例子")
-    turn.get_by_label("正确的回答").fill("死锁需要四个条件。")
-    turn.get_by_role("button", name="提交反馈").click()
-    expect(turn).to_contain_text("谢谢")
-    said = {"answer_id": "a1", "thumb": "down", "comment": "少了例子", "corrected_answer": "死锁需要四个条件。"}
-    assert sent == [said]
-    turn = ask(page, UNKNOWN)
-    turn.get_by_role("button", name="有帮助", exact=True).click()
-    expect(turn).to_contain_text("谢谢")
-    assert sent == [said, {"answer_id": "a1", "thumb": "up", "comment": None, "corrected_answer": None}]
-    page.reload()
-    expect(page.locator(".feedback").first).to_contain_text("谢谢")
+def test_feedback_is_kept_with_its_comment_and_the_right_answer(open_page: Open, shelf: Path, tmp_path: Path) -> None:
+    shutil.copytree(shelf, tmp_path / "data")
+    with serve(tmp_path / "data") as url:
+        page = open_page(url)
+        turn = ask(page, DEADLOCK)
+        turn.get_by_role("button", name="没有帮助").click()
+        turn.get_by_label("意见").fill("少了例子")
+        turn.get_by_label("正确的回答").fill("死锁需要四个条件。")
+        turn.get_by_role("button", name="提交反馈").click()
+        expect(turn).to_contain_text("谢谢")
+        turn = ask(page, UNKNOWN)
+        turn.get_by_role("button", name="有帮助", exact=True).click()
+        expect(turn).to_contain_text("谢谢")
+        kept = httpx.get(f"{url}/kbs/default/feedback").json()["feedback"]
+        said = {(one["thumb"], one["comment"], one["corrected_answer"]) for one in kept}
+        assert said == {("down", "少了例子", "死锁需要四个条件。"), ("up", "", "")}
+        page.reload()
+        expect(page.locator(".feedback").first).to_contain_text("谢谢")
+        expect(page.locator(".thumb")).to_have_count(0)
 
 
 def test_without_a_name_of_the_answer_there_is_no_feedback(open_page: Open, site: str) -> None:
