@@ -26,7 +26,8 @@ class KeyRole(StrEnum):
     admin = "admin"
 
 
-_Bound = Annotated[int | None, typer.Option(min=1, help="Of this key; that of the settings if left out.")]
+# At most `core.settings.MOST`.
+_Bound = Annotated[int | None, typer.Option(min=1, max=10**9, help="Of this key; that of the settings if left out.")]
 
 
 @app.command()

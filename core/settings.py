@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 PROJECT = Path(__file__).resolve().parent.parent
+# Of what a key may use.
+MOST = 10**9
 KB_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 KbName = Annotated[
     str,
@@ -256,13 +258,19 @@ class ServerSettings(_Group):
         64, ge=1, le=10000, description="Answers of all clients written at a time by one process; beyond them: 429."
     )
     requests_per_minute: int | None = Field(
-        600, ge=1, description="Requests that one API key may send in a minute, unless it has a limit of its own."
+        600,
+        ge=1,
+        le=MOST,
+        description="Requests that one API key may send in a minute, unless it has a limit of its own.",
     )
     concurrent: int | None = Field(
-        16, ge=1, description="Answers written at a time for one API key, unless it has a limit of its own."
+        16, ge=1, le=MOST, description="Answers written at a time for one API key, unless it has a limit of its own."
     )
     tokens_per_day: int | None = Field(
-        None, ge=1, description="Tokens read and written for one API key in a day (UTC), unless it has its own limit."
+        None,
+        ge=1,
+        le=MOST,
+        description="Tokens read and written for one API key in a day (UTC), unless it has its own limit.",
     )
     body_kb: int = Field(64, ge=1, le=65536, description="Longest body of a request, in KiB; uploads apart.")
     cache_answers: int = Field(

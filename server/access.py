@@ -175,3 +175,9 @@ def no_such(kb: str, names: Sequence[str] = ()) -> KnowledgeBaseMissing:
     """For a knowledge base that is not there, and for one that a key may not see. names: those that it may."""
     mend = f"use one of {', '.join(names)}, or build it" if names else "GET /kbs lists those that there are"
     return KnowledgeBaseMissing(f"there is no knowledge base '{kb}'", mend=mend)
+
+
+def no_default(names: Sequence[str]) -> KnowledgeBaseMissing:
+    """For a request that names no knowledge base, with a key that may not see the default one. names: as `no_such`."""
+    mend = f"name one of {', '.join(names)}" if names else "none of those that this key may see is there yet"
+    return KnowledgeBaseMissing("no knowledge base is named", mend=mend)

@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator
 
 from core.types import Answer, Passage
-from rag.answer import Done, Event, Question, Retrieved
+from rag.answer import Done, Event, Piece, Question, Retrieved
+from rag.context import estimated_tokens
 from server import logs
 from server.access import Principal
 from server.service import Service
@@ -25,16 +26,27 @@ async def events_of(service: Service, principal: Principal, kb: str | None, ques
     """
     base = service.knowledge_base(principal, kb)
     passages: tuple[Passage, ...] = ()
+    written: list[str] = []
     events = service.answerer.stream(base, question)
-    while (event := await service.drain.bounded(anext(events, None))) is not None:
-        if isinstance(event, Retrieved):
-            passages = event.passages
-        elif isinstance(event, Done):
-            usage = event.answer.usage
-            service.usage.spend(principal, usage.input_tokens + usage.output_tokens if usage else 0)
-            service.log.record(question.text, passages, event.answer)
-            service.metrics.answer(event.answer)
-            note = logs.current()
-            note.answers.append(event.answer)
-            note.question = question.text
-        yield event
+    try:
+        while (event := await service.drain.bounded(anext(events, None))) is not None:
+            if isinstance(event, Retrieved):
+                passages = event.passages
+            elif isinstance(event, Piece):
+                written.append(event.text)
+            elif isinstance(event, Done):
+                written.clear()
+                usage = event.answer.usage
+                service.usage.spend(principal, usage.input_tokens + usage.output_tokens if usage else 0)
+                service.log.record(question.text, passages, event.answer)
+                service.metrics.answer(event.answer)
+                note = logs.current()
+                note.answers.append(event.answer)
+                note.question = question.text
+            yield event
+    finally:
+        llm = service.settings.llm
+        # Who leaves before the end has had a model read and write all the same; it has not told how much.
+        if written and question.writer == "auto" and (llm.model or llm.urls):
+            texts = (question.text, *(passage.chunk.reading for passage in passages), *written)
+            service.usage.spend(principal, sum(map(estimated_tokens, texts)))

@@ -5,21 +5,21 @@ Plain ASGI, around the whole application: nothing of a request that is refused i
 
 import asyncio
 import ipaddress
+import logging
 import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.errors import Forbidden, KebenError, Overloaded, TooLarge, TooSlow
+from core.errors import Forbidden, KebenError, Overloaded, ServerError, StorageError, TooLarge, TooSlow
 from core.settings import ServerSettings
 from server import logs
-from server.access import LOCAL, Limits, Principal, Role, Rule, RuleBook, authorise
+from server.access import ANYONE, LOCAL, Limits, Principal, Role, Rule, RuleBook, authorise
 from server.keys import KeyStore
 from server.metrics import Metrics
 from server.problems import error_response
@@ -28,6 +28,11 @@ from server.usage import Usage
 # Not a key that somebody has put into the wrong header: ids are logged.
 _REQUEST_ID = re.compile(r"(?!.*keben_)[A-Za-z0-9_.-]{1,64}")
 _BEARER = re.compile(r"Bearer +(\S+) *", re.I)
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?")
+_ORIGIN = re.compile(f"https?://{_HOST.pattern}")
+# What a proxy adds that sends on requests of other machines.
+_BY_PROXY = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_LOG = logging.getLogger(__name__)
 
 
 # Whoever has a key learns that a route does not exist; the others learn nothing.
@@ -58,21 +63,24 @@ class Gate:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
-        extra = {"X-Request-ID": request_id}
+        extra = {"X-Request-ID": request_id, "X-Content-Type-Options": "nosniff"}
         answer = _with_headers(send, extra)
         note = logs.current()
         note.request_id = request_id
         try:
             found = self._rules.find(scope["method"], scope["path"])
             rule, note.route, parameters = found or (None, note.route, {})
-            principal = self._principal(headers)
+            principal = self._principal(headers, rule)
             note.key = principal.id
             authorise(principal, rule or _UNKNOWN, parameters.get("kb"))
             if rule is None:
                 raise self._rules.missing(scope["method"], scope["path"])
             extra |= self._count(principal, rule)
             if not rule.upload:
-                receive = await self._whole_body(headers, receive)
+                body = await self._whole_body(headers, receive)
+                if body is None:
+                    return
+                receive = body
             scope.setdefault("state", {}).update(
                 principal=principal, request_id=request_id, slot=partial(self._slot, principal)
             )
@@ -81,12 +89,19 @@ class Gate:
             note.code = error.code
             await error_response(scope["path"], error)(scope, receive, answer)
 
-    def _principal(self, headers: Headers) -> Principal:
+    def _principal(self, headers: Headers, rule: Rule | None) -> Principal:
         match = _BEARER.fullmatch(headers.get("authorization", ""))
         if self._settings.insecure:
             return LOCAL
-        if self._keys.any() or not is_loopback(self._settings.host):
-            return self._keys.principal(match[1] if match else None, self._defaults)
+        try:
+            if self._keys.any() or not is_loopback(self._settings.host):
+                return self._keys.principal(match[1] if match else None, self._defaults)
+        except StorageError as error:
+            # It names files of this machine: nothing for those of whom is not known who they are.
+            _LOG.error("%s", error)
+            if rule and rule.role is None:
+                return ANYONE
+            raise ServerError("API keys cannot be looked up", mend="the server's log says why") from error
         _require_local(headers)
         return LOCAL
 
@@ -122,11 +137,14 @@ class Gate:
             self._metrics.running(-1)
             self._usage.end(lease)
 
-    async def _whole_body(self, headers: Headers, receive: Receive) -> Receive:
-        """Read the body, which is short, so that nothing behind has to guard against long or slow ones."""
+    async def _whole_body(self, headers: Headers, receive: Receive) -> Receive | None:
+        """Read the body, which is short, so that nothing behind has to guard against long or slow ones.
+
+        None when the client has gone before it was whole.
+        """
         limit = self._settings.body_kb * 1024
-        declared = headers.get("content-length", "0")
-        if not declared.isdecimal() or int(declared) > limit:
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
             raise _too_large(self._settings.body_kb)
         parts: list[bytes] = []
         size = 0
@@ -135,7 +153,7 @@ class Gate:
                 while True:
                     message = await receive()
                     if message["type"] != "http.request":
-                        break
+                        return None
                     parts.append(message.get("body", b""))
                     size += len(parts[-1])
                     if size > limit:
@@ -146,7 +164,7 @@ class Gate:
             raise TooSlow(
                 f"the body did not arrive within {self._settings.body_seconds:g} s", mend="send it in one go"
             ) from None
-        return _replayed(message if message["type"] != "http.request" else _body(b"".join(parts)), receive)
+        return _replayed(b"".join(parts), receive)
 
 
 def is_loopback(host: str) -> bool:
@@ -164,26 +182,33 @@ def _require_local(headers: Headers) -> None:
     proxy in front, which lets others in.
     """
     host = headers.get("host", "")
-    if not is_loopback(urlsplit(f"//{host}").hostname or ""):
+    proxied = next((name for name in _BY_PROXY if name in headers), None)
+    if proxied:
+        raise Forbidden(
+            f"without API keys only this machine is served, and a proxy sends this ('{proxied}')",
+            mend="to serve others: `keben keys create`",
+        )
+    if not _names_loopback(_HOST, host):
         raise Forbidden(
             f"without API keys only this machine is served, not '{host}'",
             mend="ask for localhost or 127.0.0.1; to serve others: `keben keys create`",
         )
     origin = headers.get("origin")
-    if origin is not None and not is_loopback(urlsplit(origin).hostname or ""):
+    if origin is not None and not _names_loopback(_ORIGIN, origin):
         raise Forbidden(f"a page of '{origin}' may not use this service", mend="create a key: `keben keys create`")
+
+
+def _names_loopback(form: re.Pattern[str], header: str) -> bool:
+    match = form.fullmatch(header)
+    return match is not None and is_loopback(match[1])
 
 
 def _too_large(kb: int) -> TooLarge:
     return TooLarge(f"the body is longer than {kb} KiB", mend="send less; files are sent to /kbs/{kb}/files")
 
 
-def _body(body: bytes) -> Message:
-    return {"type": "http.request", "body": body, "more_body": False}
-
-
-def _replayed(first: Message, receive: Receive) -> Receive:
-    messages = [first]
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
         return messages.pop() if messages else await receive()

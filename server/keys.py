@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import ConfigError, KeyMissing, StorageError
-from core.settings import KB_NAME
+from core.settings import KB_NAME, MOST
 from server.access import ANYONE, Limits, Principal, Role
 
 _FILE = "keys.json"
@@ -32,17 +32,17 @@ class KeyRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str
+    id: str = Field(pattern="^[0-9a-f]{8}$")
     name: str
-    sha256: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
     role: Role
     kbs: tuple[str, ...] | None = None
-    created_at: datetime
-    expires_at: datetime | None = None
-    revoked_at: datetime | None = None
-    requests_per_minute: int | None = Field(None, ge=1)
-    concurrent: int | None = Field(None, ge=1)
-    tokens_per_day: int | None = Field(None, ge=1)
+    created_at: AwareDatetime
+    expires_at: AwareDatetime | None = None
+    revoked_at: AwareDatetime | None = None
+    requests_per_minute: int | None = Field(None, ge=1, le=MOST)
+    concurrent: int | None = Field(None, ge=1, le=MOST)
+    tokens_per_day: int | None = Field(None, ge=1, le=MOST)
 
     def state(self, now: datetime) -> str:
         """'valid', 'expired' or 'revoked'."""
@@ -76,6 +76,7 @@ class KeyStore:
         self._guard = threading.Lock()
         self._seen: tuple[int, ...] | None = None
         self._keys: dict[str, KeyRecord] = {}
+        self._closed = False
 
     def create(
         self,
@@ -96,23 +97,24 @@ class KeyStore:
             raise ConfigError(f"{name!r} is not a name for a key", mend="use 1 to 100 printable characters")
         if expires_at and expires_at <= self._now():
             raise ConfigError(f"the key would expire at once ({expires_at.isoformat()})", mend="name a later time")
-        id_, bounds = secrets.token_hex(4), limits or Limits()
-        key = f"keben_{id_}_{secrets.token_urlsafe(32)}"
-        record = KeyRecord(
-            id=id_,
-            name=name.strip(),
-            sha256=_hash(key),
-            role=role,
-            kbs=scope,
-            created_at=self._now(),
-            expires_at=expires_at,
-            requests_per_minute=bounds.requests_per_minute,
-            concurrent=bounds.concurrent,
-            tokens_per_day=bounds.tokens_per_day,
-        )
+        bounds = limits or Limits()
         with self._writing() as keys:
-            keys[id_] = record
-        return key, record
+            while (id_ := secrets.token_hex(4)) in keys:
+                pass
+            key = f"keben_{id_}_{secrets.token_urlsafe(32)}"
+            keys[id_] = KeyRecord(
+                id=id_,
+                name=name.strip(),
+                sha256=_hash(key),
+                role=role,
+                kbs=scope,
+                created_at=self._now(),
+                expires_at=expires_at,
+                requests_per_minute=bounds.requests_per_minute,
+                concurrent=bounds.concurrent,
+                tokens_per_day=bounds.tokens_per_day,
+            )
+        return key, keys[id_]
 
     def revoke(self, id_: str) -> KeyRecord:
         """Refuse the key from now on, in every process; raises KeyMissing."""
@@ -127,8 +129,9 @@ class KeyStore:
         return sorted(self._current().values(), key=lambda record: record.created_at)
 
     def any(self) -> bool:
-        """Whether a key was ever made; one that is expired or revoked does not open the service again."""
-        return bool(self._current())
+        """Whether a key was ever made; nothing that becomes of it, or of the file, opens a running service again."""
+        self._closed = self._closed or bool(self._current())
+        return self._closed
 
     def valid(self) -> bool:
         """Whether somebody could come in with a key."""
@@ -157,8 +160,14 @@ class KeyStore:
     def _read(self) -> dict[str, KeyRecord]:
         try:
             kept = _KeyFile.model_validate_json(self._path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise StorageError(f"{self._path} cannot be read: {error}", mend="put back a copy of the file") from error
+        except OSError as error:
+            raise StorageError(
+                f"{self._path} cannot be read: {error.strerror}", mend="check who may read it"
+            ) from error
+        except ValidationError as error:
+            # Its own text shows values, which may be hashes.
+            faults = "; ".join(f"{'.'.join(map(str, fault['loc']))} {fault['msg']}".strip() for fault in error.errors())
+            raise StorageError(f"{self._path} is damaged: {faults}", mend="put back a copy of the file") from None
         return {record.id: record for record in kept.keys}
 
     @contextmanager

@@ -39,6 +39,7 @@ from server.schemas.problems import OpenAIError, OpenAIProblem, Problem
 
 _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json\b", re.I)
 _NO_JSON, _SEND_JSON = "the body is no JSON in UTF-8", "send Content-Type: application/json"
+_ROUTES = "see /docs for the routes"
 _LOG = logging.getLogger("keben.server")
 _STATUS: tuple[tuple[type[KebenError], HTTPStatus], ...] = (
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -140,9 +141,7 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
             request.url.path, _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-request", _NO_JSON, _SEND_JSON)
         )
     detail = f"{request.method} {request.url.path}: {error.detail}"
-    return _response(
-        request.url.path, _problem(status, "http", detail, "see /docs for the routes"), dict(error.headers or {})
-    )
+    return _response(request.url.path, _problem(status, "http", detail, _ROUTES), dict(error.headers or {}))
 
 
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:

@@ -15,7 +15,7 @@ from core.errors import KebenError, ServerError
 from core.settings import Settings
 from rag.answer import Answerer
 from rag.build import Writing, build_answerer, build_cache, build_writing
-from server.access import Principal, authorise, no_such
+from server.access import Principal, authorise, no_default, no_such
 from server.answer_log import AnswerLog
 from server.drain import Drain
 from server.embedding import Embedding
@@ -57,10 +57,18 @@ class Service:
     drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_DRAWN_AT_A_TIME))
 
     def knowledge_base(self, principal: Principal, name: str | None) -> LiveKnowledgeBase:
-        """The one named, or the default one; raises KnowledgeBaseMissing, also for one that `principal` may not see."""
+        """The one named; raises KnowledgeBaseMissing, also for one that `principal` may not see.
+
+        Without a name, the default one, or the only one of a principal who may not see that.
+        """
+        names = self.names(principal)
+        if name is None and not principal.sees(self.settings.kb):
+            if len(names) != 1:
+                raise no_default(names)
+            name = names[0]
         name = name or self.settings.kb
         authorise(principal, None, name)
-        if name not in (names := self.names(principal)):
+        if name not in names:
             raise no_such(name, names)
         return self.library.get(name)
 

@@ -27,11 +27,12 @@ CREATE INDEX IF NOT EXISTS running_of ON running (key);
 """
 _MINUTE, _DAY = 60, 86400
 _WAIT_SECONDS = 5.0
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left of a limit: `remaining` of `limit`, whole again after `reset` seconds."""
+    """What is left of a limit: `remaining` of `limit`; the minute that is counted ends after `reset` seconds."""
 
     limit: int
     remaining: int
@@ -73,7 +74,7 @@ class Usage:
             return None
         now = self._clock()
         minute, into = int(now // _MINUTE), now % _MINUTE
-        with self._guard:
+        with self._transaction():
             rows = self._db.execute(
                 "SELECT minute, count FROM requests WHERE key = ? AND minute >= ?", (principal.id, minute - 1)
             )
@@ -81,13 +82,15 @@ class Usage:
             before, current = counts.get(minute - 1, 0), counts.get(minute, 0)
             used = current + before * (1 - into / _MINUTE)
             reset = math.ceil(_MINUTE - into)
-            if used + 1 > limit:
-                # Time until enough of the minute before has slid out; if this one alone is full, its end.
-                wait = reset if current >= limit else (used + 1 - limit) / max(before, 1) * _MINUTE
+            if used + 1 > limit + _ROUNDING:
+                # Until enough of the minute before has slid out; where this one alone is full, enough of it.
+                wait = _MINUTE - into + _MINUTE * (1 - (limit - 1) / max(current, 1))
+                if current < limit:
+                    wait = (used + 1 - limit) / before * _MINUTE
                 raise RateLimited(
                     f"the key {principal.id} has sent {limit} requests in the last minute, as many as it may",
                     mend="wait as long as Retry-After says",
-                    retry_after=max(1, math.ceil(wait)),
+                    retry_after=max(1, math.ceil(wait - _ROUNDING)),
                     headers=Allowance(limit, 0, reset).headers(),
                 )
             self._db.execute(
@@ -106,7 +109,7 @@ class Usage:
         if limit is None:
             return None
         lease = secrets.token_hex(8)
-        with self._guard:
+        with self._transaction():
             # What a process that was killed held is looked for only when it would matter.
             if self._take(lease, principal, limit) or (self._forget_dead() and self._take(lease, principal, limit)):
                 return lease
@@ -117,7 +120,6 @@ class Usage:
         )
 
     def _take(self, lease: str, principal: Principal, limit: int) -> bool:
-        # One statement, so that no other process counts in between.
         statement = "INSERT INTO running SELECT ?, ?, ? WHERE (SELECT count(*) FROM running WHERE key = ?) < ?"
         values = (lease, principal.id, os.getpid(), principal.id, limit)
         return self._db.execute(statement, values).rowcount > 0
@@ -125,13 +127,13 @@ class Usage:
     def end(self, lease: str | None) -> None:
         """The answer of this lease is written, or was given up."""
         if lease is not None:
-            with self._guard:
+            with self._transaction():
                 self._db.execute("DELETE FROM running WHERE lease = ?", (lease,))
 
     def spend(self, principal: Principal, tokens: int) -> None:
         """Count tokens that were read and written for a key."""
         if tokens and principal.limits.tokens_per_day is not None:
-            with self._guard:
+            with self._transaction():
                 self._db.execute(
                     "INSERT INTO tokens VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
                     (principal.id, int(self._clock() // _DAY), tokens),
@@ -142,7 +144,7 @@ class Usage:
         if limit is None:
             return
         now = self._clock()
-        with self._guard:
+        with self._transaction():
             row = self._db.execute(
                 "SELECT count FROM tokens WHERE key = ? AND day = ?", (principal.id, int(now // _DAY))
             ).fetchone()
@@ -163,11 +165,22 @@ class Usage:
     def _forget(self) -> None:
         """Delete what no limit looks at any more."""
         now = self._clock()
-        with self._guard:
+        with self._transaction():
             self._forget_dead()
             self._db.execute("DELETE FROM running WHERE process = ?", (os.getpid(),))
             self._db.execute("DELETE FROM requests WHERE minute < ?", (now // _MINUTE - 1,))
             self._db.execute("DELETE FROM tokens WHERE day < ?", (now // _DAY - 1,))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Alone among all threads and processes, so that no other counts in between. Raises StorageError."""
+        with self._guard:
+            try:
+                with self._db:
+                    self._db.execute("BEGIN IMMEDIATE")
+                    yield
+            except sqlite3.Error as error:
+                raise StorageError(f"{self._path} cannot be written: {error}", mend="check the disk") from error
 
     def close(self) -> None:
         """Let go of the file."""

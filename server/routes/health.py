@@ -36,9 +36,9 @@ async def readyz(request: Request, response: Response, principal: PrincipalDep) 
     ready = can_write and bool(service.library.names())
     if not ready:
         response.status_code = 503
-    problems = {name: str(fault) for name, fault in service.library.faults().items()} | dict(faults)
+    seen = {name: str(fault) for name, fault in service.library.faults().items() if principal.sees(name)}
     told = principal.role in {Role.manage, Role.admin}
-    return Readiness(status="ok" if ready else "starting", problems=problems if told else {})
+    return Readiness(status="ok" if ready else "starting", problems=seen | dict(faults) if told else {})
 
 
 @router.get(

@@ -11,6 +11,7 @@ from rag.answer import Question
 from server.schemas.base import Body, KnowledgeBaseName, RequestBody
 from server.schemas.problems import Problem
 
+DEFAULT_KB = "Knowledge base; if left out the default one, or the only one that the key may see."
 _EXAMPLE = "死锁的四个必要条件是什么？"
 SEARCH_QUERY: Any = Field(
     description="The question as it was searched for, where the conversation had to complete it; else null.",
@@ -71,7 +72,7 @@ class SearchRequest(RequestBody):
     """A question for passages alone."""
 
     question: str = Field(min_length=1, max_length=QUESTION_LENGTH, examples=[_EXAMPLE])
-    kb: KnowledgeBaseName | None = Field(None, description="Knowledge base; the default one if left out.")
+    kb: KnowledgeBaseName | None = Field(None, description=DEFAULT_KB)
     top_k: TopK = None
     books: Books = Field(default_factory=list)
     subjects: Subjects = Field(default_factory=list)

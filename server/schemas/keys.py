@@ -6,12 +6,13 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import AwareDatetime, Field
 
+from core.settings import MOST
 from server.access import Limits, Role
 from server.keys import KeyRecord
 from server.schemas.base import Body, KnowledgeBaseName, RequestBody
 
 KeyId = Annotated[str, Path(pattern=r"^[0-9a-f]{8}$", examples=["4f9c2a11"])]
-_Bound = Annotated[int | None, Field(ge=1, le=10**9, description="null: that of the settings.")]
+_Bound = Annotated[int | None, Field(ge=1, le=MOST, description="null: that of the settings.")]
 
 
 class KeyRequest(RequestBody):
