@@ -172,7 +172,7 @@ def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
-        return host.lower().rstrip(".") == "localhost"
+        return host.lower().removesuffix(".") == "localhost"
 
 
 def _require_local(headers: Headers) -> None:

@@ -1,27 +1,30 @@
-"""API keys on disk."""
+"""API keys on disk: what is kept, who gets in, and several processes at once."""
 
+import hmac
 import json
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+import stat
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli.keys import expiry
 from core.errors import ConfigError, KeyMissing, StorageError
-from core.settings import PROJECT
+from server import keys as module
 from server.access import ANYONE, Limits, Role
 from server.keys import KeyStore
 
-NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+START = datetime(2026, 9, 1, 8, tzinfo=UTC)
 NONE = Limits()
 
 
 class Clock:
-    now = NOW
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = START
 
     def __call__(self) -> datetime:
         return self.now
@@ -37,110 +40,172 @@ def store(tmp_path: Path, clock: Clock) -> KeyStore:
     return KeyStore(tmp_path / "state", clock)
 
 
-def test_a_key_comes_in_with_its_role_scope_and_limits(store: KeyStore) -> None:
-    assert not store.any() and not store.valid()
-    key, record = store.create("教务", Role.manage, ["physics", "default"], limits=Limits(10, 2, 3000))
-    found = store.principal(key, Limits(1, 1, 1))
-    assert (found.id, found.role, found.kbs) == (record.id, Role.manage, frozenset({"physics", "default"}))
-    assert found.limits == Limits(10, 2, 3000)
-    assert store.principal(store.create("b", Role.ask)[0], Limits(1, 2, 3)).limits == Limits(1, 2, 3)
-    assert store.any() and store.valid()
+def test_a_key_lets_in_whom_it_was_made_for(store: KeyStore) -> None:
+    limits = Limits(requests_per_minute=5, concurrent=2, tokens_per_day=1000)
+    key, record = store.create(" 教务系统 ", Role.manage, ["physics", "maths", "physics"], limits=limits)
+    assert key.startswith(f"keben_{record.id}_") and len(key) > 50
+    principal = store.principal(key, NONE)
+    assert (principal.id, principal.role, principal.limits) == (record.id, Role.manage, limits)
+    assert principal.kbs == {"physics", "maths"} and record.name == "教务系统"
+    assert principal.sees("physics") and not principal.sees("default")
+    everything = store.principal(store.create("all", Role.admin)[0], NONE)
+    assert everything.kbs is None and everything.sees("anything")
 
 
-def test_only_hashes_are_kept_and_only_this_user_may_read_them(store: KeyStore, tmp_path: Path) -> None:
-    key, record = store.create("a", Role.admin)
-    (file,) = (tmp_path / "state").glob("keys.json")
-    assert file.stat().st_mode & 0o777 == 0o600
-    text = file.read_text(encoding="utf-8")
-    assert key not in text and key.removeprefix(f"keben_{record.id}_") not in text and record.sha256 in text
-    assert len(key) == len("keben_") + 8 + 1 + 43
+def test_limits_of_its_own_go_before_those_of_the_settings(store: KeyStore) -> None:
+    key, _ = store.create("one", Role.ask, limits=Limits(requests_per_minute=7))
+    assert store.principal(key, Limits(600, 16, None)).limits == Limits(7, 16, None)
 
 
-@pytest.mark.parametrize("change", ["", "x", "keben_", "Bearer", "漢字", "keben_00000000_" + "a" * 43])
-def test_a_wrong_key_is_nobodys(store: KeyStore, change: str) -> None:
-    key, _ = store.create("a", Role.admin)
-    assert store.principal(change, NONE) is ANYONE
-    assert store.principal(None, NONE) is ANYONE
-    assert store.principal(key + change if change else key[:-1], NONE) is ANYONE
-    assert store.principal(key[:-1] + ("A" if key[-1] != "A" else "B"), NONE) is ANYONE
+def test_wrong_keys_let_nobody_in(store: KeyStore) -> None:
+    key, record = store.create("one", Role.ask)
+    other, _ = store.create("two", Role.admin)
+    last = "A" if key[-1] != "A" else "B"
+    stolen = f"keben_{record.id}_{other.rsplit('_', 1)[-1]}"
+    wrong = ["", "x", key[:-1], key[:-1] + last, key + "A", key.upper(), f" {key}", f"{key}\n", record.sha256, stolen]
+    wrong += [f"keben_{record.id}_", "keben_00000000_" + "a" * 43, "keben_" + "0" * 64, "\ud800", None]  # type: ignore[list-item]
+    for attempt in wrong:
+        assert store.principal(attempt, NONE) is ANYONE, attempt
 
 
-def test_a_key_expires_and_the_service_stays_closed(store: KeyStore, clock: Clock) -> None:
-    key, record = store.create("a", Role.ask, expires_at=NOW + timedelta(hours=1))
-    assert store.principal(key, NONE).role is Role.ask
-    clock.now += timedelta(hours=1)
-    assert store.principal(key, NONE) is ANYONE
-    assert store.any() and not store.valid() and record.state(clock.now) == "expired"
-
-
-def test_revocation_holds_at_once_also_in_another_process(store: KeyStore, tmp_path: Path) -> None:
-    key, record = store.create("a", Role.ask)
-    code = (
-        "import sys; from pathlib import Path; from server.keys import KeyStore\n"
-        "KeyStore(Path(sys.argv[1])).revoke(sys.argv[2])"
-    )
-    assert store.principal(key, NONE).role is Role.ask
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "state"), record.id], cwd=PROJECT, check=True)
-    assert store.principal(key, NONE) is ANYONE
-    assert store.records()[0].state(NOW) == "revoked" and store.any()
-    assert store.revoke(record.id).revoked_at == store.records()[0].revoked_at
-    with pytest.raises(KeyMissing, match="nothing1"):
-        store.revoke("nothing1")
-
-
-def test_keys_made_at_once_are_all_kept(tmp_path: Path) -> None:
-    def make(number: int) -> str:
-        return KeyStore(tmp_path).create(f"k{number}", Role.ask)[0]
-
-    with ThreadPoolExecutor(8) as pool:
-        keys = list(pool.map(make, range(40)))
-    store = KeyStore(tmp_path)
-    assert len(store.records()) == 40 and all(store.principal(key, NONE).role for key in keys)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ({"name": "", "role": Role.ask}, "name"),
-        ({"name": "a\nb", "role": Role.ask}, "name"),
-        ({"name": "a", "role": Role.ask, "kbs": ["Bad Name"]}, "Bad Name"),
-        ({"name": "a", "role": Role.admin, "kbs": ["default"]}, "admin"),
-        ({"name": "a", "role": Role.ask, "expires_at": NOW}, "expire"),
-    ],
-)
-def test_what_cannot_be_a_key_is_refused(store: KeyStore, arguments: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said) as caught:
-        store.create(**arguments)
-    assert caught.value.mend and not store.any()
-
-
-def test_a_damaged_file_lets_nobody_in(store: KeyStore, tmp_path: Path) -> None:
-    key, _ = store.create("a", Role.ask)
+def test_only_hashes_are_kept_and_nobody_else_may_read_them(store: KeyStore, tmp_path: Path) -> None:
+    key, record = store.create("one", Role.ask)
     file = tmp_path / "state" / "keys.json"
-    for damaged in ("", "{", json.dumps({"keys": [{"id": "x"}]})):
-        file.write_text(damaged, encoding="utf-8")
-        with pytest.raises(StorageError, match=r"keys\.json"):
-            store.principal(key, NONE)
-        with pytest.raises(StorageError):
-            store.create("b", Role.ask)
-        assert file.read_text(encoding="utf-8") == damaged
+    secret = key.removeprefix(f"keben_{record.id}_")
+    for path in (tmp_path / "state").iterdir():
+        assert secret not in path.read_text(encoding="utf-8"), path
+    assert json.loads(file.read_text(encoding="utf-8"))["keys"][0]["sha256"] == record.sha256
+    store.revoke(record.id)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert not list((tmp_path / "state").glob("*.tmp"))
 
 
-@pytest.mark.parametrize(
-    ("text", "end"),
-    [
-        ("12h", NOW + timedelta(hours=12)),
-        ("30d", NOW + timedelta(days=30)),
-        ("8w", NOW + timedelta(weeks=8)),
-        ("2027-07-01", datetime(2027, 7, 1, tzinfo=UTC)),
-    ],
-)
-def test_ends_are_written_as_people_do(text: str, end: datetime) -> None:
-    assert expiry(text, NOW) == end
+def test_secrets_are_compared_in_constant_time_and_also_without_a_record(
+    store: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, record = store.create("one", Role.ask)
+    compared: list[tuple[Any, Any]] = []
+    real: Callable[[Any, Any], bool] = hmac.compare_digest
+
+    def watched(one: Any, other: Any) -> bool:
+        compared.append((one, other))
+        return real(one, other)
+
+    monkeypatch.setattr(module.hmac, "compare_digest", watched)
+    for attempt in (key, "keben_00000000_" + "a" * 43, "nonsense", None):
+        store.principal(attempt, NONE)
+    assert len(compared) == 4 and compared[0] == (record.sha256, record.sha256)
+    assert all(len(one) == len(other) == 64 for one, other in compared)
 
 
-@pytest.mark.parametrize("text", ["", "0d", "soon", "30", "2027-13-01", "-5d", "1y"])
-def test_other_ends_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        expiry(text, NOW)
-    assert "2027-07-01" in caught.value.mend
+def test_a_key_expires(store: KeyStore, clock: Clock) -> None:
+    key, record = store.create("one", Role.ask, expires_at=START + timedelta(hours=1))
+    clock.now = START + timedelta(minutes=59, seconds=59)
+    assert store.principal(key, NONE).id == record.id and store.valid()
+    clock.now = START + timedelta(hours=1)
+    assert store.principal(key, NONE) is ANYONE
+    assert store.any() and not store.valid()
+    assert store.records()[0].state(clock.now) == "expired"
+
+
+def test_a_revoked_key_is_refused_at_once_by_whoever_has_read_the_file_before(store: KeyStore, tmp_path: Path) -> None:
+    key, record = store.create("one", Role.ask)
+    elsewhere = KeyStore(tmp_path / "state")
+    assert elsewhere.principal(key, NONE).id == record.id
+    store.revoke(record.id)
+    assert elsewhere.principal(key, NONE) is ANYONE
+    assert elsewhere.any() and not elsewhere.valid()
+
+
+def test_revoking_again_keeps_the_first_time(store: KeyStore, clock: Clock) -> None:
+    _, record = store.create("one", Role.ask)
+    first = store.revoke(record.id)
+    clock.now += timedelta(days=1)
+    assert store.revoke(record.id).revoked_at == first.revoked_at == START
+    with pytest.raises(KeyMissing, match="'deadbeef'"):
+        store.revoke("deadbeef")
+
+
+def test_a_file_that_goes_away_opens_nothing(store: KeyStore, tmp_path: Path) -> None:
+    assert not store.any()
+    key, _ = store.create("one", Role.ask)
+    assert store.any()
+    (tmp_path / "state" / "keys.json").unlink()
+    assert store.any() and store.principal(key, NONE) is ANYONE
+
+
+def spoilt(text: str) -> dict[str, str]:
+    record = json.loads(text)["keys"][0]
+
+    def with_value(**changes: Any) -> str:
+        return json.dumps({"keys": [{**record, **changes}]})
+
+    return {
+        "cut": text[: len(text) // 2],
+        "empty": "",
+        "no object": "[]",
+        "unknown field": with_value(surprise=1),
+        "no hash": with_value(sha256="鎖" * 64),
+        "no role": with_value(role="root"),
+        "time without a zone": with_value(expires_at="2030-01-01T00:00:00"),
+        "huge limit": with_value(concurrent=10**30),
+    }
+
+
+@pytest.mark.parametrize("how", spoilt('{"keys": [{}]}').keys())
+def test_a_damaged_file_is_told_without_what_is_in_it(store: KeyStore, tmp_path: Path, how: str) -> None:
+    key, record = store.create("one", Role.ask)
+    file = tmp_path / "state" / "keys.json"
+    text = spoilt(file.read_text(encoding="utf-8"))[how]
+    file.write_text(text, encoding="utf-8")
+    for act in (lambda: store.principal(key, NONE), store.records, lambda: store.create("two", Role.ask)):
+        with pytest.raises(StorageError, match=r"keys\.json is damaged") as raised:
+            act()
+        assert record.sha256 not in str(raised.value) and "鎖" not in str(raised.value)
+    assert file.read_text(encoding="utf-8") == text, "the damaged file was overwritten"
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "blank name": ({"name": " "}, "name for a key"),
+    "long name": ({"name": "x" * 101}, "name for a key"),
+    "name that turns round": ({"name": "ab\u202ecd"}, "name for a key"),
+    "name with an escape": ({"name": "a\x1b[2J"}, "name for a key"),
+    "scoped admin": ({"name": "x", "role": Role.admin, "kbs": ["a"]}, "'admin' cannot be bound"),
+    "path for a scope": ({"name": "x", "kbs": ["../a"]}, "'../a'"),
+    "capitals in a scope": ({"name": "x", "kbs": ["A"]}, "'A'"),
+    "end of line in a scope": ({"name": "x", "kbs": ["a\n"]}, "is not a name"),
+    "past": ({"name": "x", "expires_at": START}, "expire at once"),
+}
+
+
+@pytest.mark.parametrize(("values", "telling"), BAD.values(), ids=BAD.keys())
+def test_a_key_that_makes_no_sense_is_refused(store: KeyStore, values: dict[str, Any], telling: str) -> None:
+    with pytest.raises(ConfigError, match=telling):
+        store.create(**{"role": Role.ask, **values})
+    assert store.records() == [] and not store.any()
+
+
+def test_an_id_that_is_taken_is_not_given_again(store: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, first = store.create("one", Role.ask)
+    drawn = iter([first.id, "0badcafe"])
+    monkeypatch.setattr(module.secrets, "token_hex", lambda size: next(drawn))
+    _, second = store.create("two", Role.ask)
+    assert second.id == "0badcafe" and store.principal(key, NONE).id == first.id
+
+
+def create_many(folder: Path, name: str, count: int) -> None:
+    store = KeyStore(folder)
+    for number in range(count):
+        store.create(f"{name} {number}", Role.ask)
+
+
+def test_processes_that_create_at_once_lose_no_key(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=create_many, args=(tmp_path, name, 15)) for name in ("a", "b")]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+        assert process.exitcode == 0
+    names = {record.name for record in KeyStore(tmp_path).records()}
+    assert names == {f"{name} {number}" for name in "ab" for number in range(15)}

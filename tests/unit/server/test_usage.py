@@ -1,27 +1,41 @@
-"""What keys may use."""
+"""What a key may use, counted together by all processes."""
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import replace
+import multiprocessing
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as checked
+from hypothesis import strategies as st
 
-from core.errors import RateLimited
-from core.settings import PROJECT
+from core.errors import RateLimited, StorageError
 from server.access import Limits, Principal, Role
 from server.usage import Usage
 
-KEY = Principal("k1", Role.ask, None, Limits(requests_per_minute=6, concurrent=2, tokens_per_day=100))
-MIDNIGHT = 1_000_080_000.0
+NOON = 1_788_000_000.0  # the beginning of a minute
 
 
 class Clock:
-    now = MIDNIGHT
+    """Seconds since 1970, set by hand."""
+
+    def __init__(self) -> None:
+        self.now = NOON
 
     def __call__(self) -> float:
         return self.now
+
+
+def somebody(id_: str = "aaaaaaaa", **limits: int) -> Principal:
+    return Principal(id_, Role.ask, None, Limits(**limits))
+
+
+def refused(usage: Usage, principal: Principal) -> RateLimited:
+    with pytest.raises(RateLimited) as raised:
+        usage.request(principal)
+    return raised.value
 
 
 @pytest.fixture
@@ -30,92 +44,164 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def usage(tmp_path: Path, clock: Clock) -> Iterator[Usage]:
-    opened = Usage(tmp_path, clock)
-    yield opened
-    opened.close()
+def usage(tmp_path: Path, clock: Clock) -> Usage:
+    return Usage(tmp_path, clock)
 
 
-def test_a_minute_slides(usage: Usage, clock: Clock) -> None:
-    left = [allowance.remaining for _ in range(6) if (allowance := usage.request(KEY))]
-    assert left == [5, 4, 3, 2, 1, 0]
-    with pytest.raises(RateLimited) as caught:
-        usage.request(KEY)
-    assert caught.value.retry_after == 60 and caught.value.headers["RateLimit-Remaining"] == "0"
-    assert usage.request(replace(KEY, id="k2"))
-    # A quarter into the next minute three quarters of those six still count: one more may come.
-    clock.now += 75
-    assert usage.request(KEY)
-    with pytest.raises(RateLimited) as caught:
-        usage.request(KEY)
-    clock.now += caught.value.retry_after
-    assert usage.request(KEY)
+def test_as_many_requests_as_the_limit_and_no_more(usage: Usage) -> None:
+    one, other = somebody(requests_per_minute=3), somebody("bbbbbbbb", requests_per_minute=3)
+    left = [usage.request(one) for _ in range(3)]
+    assert [allowance and allowance.remaining for allowance in left] == [2, 1, 0]
+    assert left[0] and left[0].headers() == {
+        "RateLimit-Limit": "3",
+        "RateLimit-Remaining": "2",
+        "RateLimit-Reset": "60",
+    }
+    error = refused(usage, one)
+    assert "aaaaaaaa" in error.message and error.headers["RateLimit-Remaining"] == "0"
+    assert usage.request(other)
+    assert usage.request(somebody()) is None
 
 
-def test_two_processes_share_the_minute(usage: Usage, tmp_path: Path, clock: Clock) -> None:
-    other = Usage(tmp_path, clock)
-    for each in (usage, other) * 3:
-        each.request(KEY)
-    for each in (usage, other):
-        with pytest.raises(RateLimited):
-            each.request(KEY)
-    other.close()
+def test_the_minute_slides(usage: Usage, clock: Clock) -> None:
+    key = somebody(requests_per_minute=10)
+    clock.now = NOON + 59
+    for _ in range(10):
+        usage.request(key)
+    clock.now = NOON + 61  # a fixed window would let ten more in
+    refused(usage, key)
+    clock.now = NOON + 90  # half of the minute before counts: five
+    for _ in range(5):
+        usage.request(key)
+    refused(usage, key)
+    clock.now = NOON + 240
+    for _ in range(10):
+        usage.request(key)
 
 
-def test_as_many_answers_at_a_time_as_may(usage: Usage) -> None:
-    first, second = usage.start(KEY), usage.start(KEY)
-    with pytest.raises(RateLimited):
-        usage.start(KEY)
-    assert usage.start(replace(KEY, id="k2"))
+def test_a_refused_request_is_not_counted(usage: Usage, clock: Clock) -> None:
+    key = somebody(requests_per_minute=1)
+    usage.request(key)
+    for _ in range(20):
+        refused(usage, key)
+    clock.now += 120
+    assert usage.request(key)
+
+
+@checked(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(limit=st.integers(1, 12), pauses=st.lists(st.floats(0, 50), min_size=1, max_size=30))
+def test_whoever_waits_as_long_as_retry_after_says_gets_in_and_no_minute_has_more_than_the_limit(
+    tmp_path_factory: pytest.TempPathFactory, limit: int, pauses: list[float]
+) -> None:
+    clock = Clock()
+    usage = Usage(tmp_path_factory.mktemp("usage"), clock)
+    key = somebody(requests_per_minute=limit)
+    let_in: dict[int, int] = {}
+    for pause in pauses:
+        clock.now += pause
+        try:
+            usage.request(key)
+        except RateLimited as error:
+            assert 1 <= error.retry_after <= 120
+            clock.now += error.retry_after
+            usage.request(key)
+        minute = int(clock.now // 60)
+        let_in[minute] = let_in.get(minute, 0) + 1
+    assert max(let_in.values()) <= limit
+    usage.close()
+
+
+def test_answers_at_a_time(usage: Usage) -> None:
+    key = somebody(concurrent=2)
+    first, second = usage.start(key), usage.start(key)
+    with pytest.raises(RateLimited, match="2 answers") as raised:
+        usage.start(key)
+    assert raised.value.retry_after == 1
+    assert usage.start(somebody("bbbbbbbb", concurrent=1))
     usage.end(first)
-    third = usage.start(KEY)
-    for lease in (second, third):
-        usage.end(lease)
+    usage.end(first)  # once more frees nothing
+    third = usage.start(key)
+    assert third and third != second
+    with pytest.raises(RateLimited):
+        usage.start(key)
+    assert usage.start(somebody()) is None
     usage.end(None)
 
 
-def test_what_a_killed_process_held_comes_back(usage: Usage, tmp_path: Path) -> None:
-    code = """
-import sys, time
-from pathlib import Path
-from server.access import Limits, Principal, Role
-from server.usage import Usage
-usage = Usage(Path(sys.argv[1]))
-key = Principal("k1", Role.ask, None, Limits(concurrent=2))
-usage.start(key), usage.start(key)
-print("held", flush=True)
-time.sleep(600)
-"""
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, cwd=PROJECT, text=True
-    ) as process:
-        assert process.stdout and process.stdout.readline() == "held\n"
-        with pytest.raises(RateLimited):
-            usage.start(KEY)
-        process.kill()
-        process.wait()
-    assert usage.start(KEY)
+def test_tokens_of_a_day(usage: Usage, clock: Clock) -> None:
+    key = somebody(tokens_per_day=100)
+    usage.spend(key, 99)
+    usage.end(usage.start(key))
+    usage.spend(key, 0)
+    usage.spend(key, 5)
+    with pytest.raises(RateLimited, match="104 tokens today, of 100") as raised:
+        usage.start(key)
+    clock.now += raised.value.retry_after
+    usage.start(key)
+    usage.spend(somebody(), 10**9)
+    usage.start(somebody())
 
 
-def test_tokens_of_a_day(usage: Usage, clock: Clock, tmp_path: Path) -> None:
-    usage.end(usage.start(KEY))
-    usage.spend(KEY, 60)
-    usage.end(usage.start(KEY))
-    usage.spend(KEY, 60)
-    clock.now += 3600
-    with pytest.raises(RateLimited, match="120 tokens") as caught:
-        usage.start(KEY)
-    assert caught.value.retry_after == 23 * 3600
-    # It holds over a restart, and ends with the day.
-    again = Usage(tmp_path, clock)
+def test_counts_outlive_the_process(tmp_path: Path, clock: Clock) -> None:
+    before = Usage(tmp_path, clock)
+    key = somebody(requests_per_minute=1, tokens_per_day=10)
+    before.request(key)
+    before.spend(key, 10)
+    before.close()
+    after = Usage(tmp_path, clock)
+    refused(after, key)
     with pytest.raises(RateLimited):
-        again.start(KEY)
-    clock.now += 23 * 3600
-    again.end(again.start(KEY))
-    again.close()
+        after.start(key)
 
 
-def test_without_limits_nothing_is_counted(usage: Usage) -> None:
-    free = Principal("local", Role.admin)
-    assert usage.request(free) is None and usage.start(free) is None
-    usage.spend(free, 10)
+def hammer(folder: Path, tries: int, let_in: "multiprocessing.Queue[int]") -> None:
+    usage, key, count = Usage(folder, lambda: NOON), somebody(requests_per_minute=100, concurrent=7), 0
+    for _ in range(tries):
+        try:
+            usage.request(key)
+            count += 1
+        except RateLimited:
+            pass
+    leases = 0
+    for _ in range(20):
+        try:
+            leases += usage.start(key) is not None
+        except RateLimited:
+            pass
+    let_in.put(count)
+    let_in.put(leases)
+    time.sleep(300)
+
+
+def test_two_processes_together_let_in_as_many_as_one_and_what_a_killed_one_held_comes_back(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    queue: multiprocessing.Queue[int] = context.Queue()
+    processes = [context.Process(target=hammer, args=(tmp_path, 200, queue)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    numbers = sorted(queue.get(timeout=120) for _ in range(4))
+    try:
+        assert sum(numbers) == 107, numbers
+        usage, key = Usage(tmp_path, lambda: NOON), somebody(concurrent=7)
+        with pytest.raises(RateLimited):
+            usage.start(key)
+    finally:
+        for process in processes:
+            assert process.pid
+            os.kill(process.pid, signal.SIGKILL)
+            process.join()
+    assert len({usage.start(key) for _ in range(7)}) == 7
+    with pytest.raises(RateLimited):
+        usage.start(key)
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "usage.sqlite").write_bytes(b"no database at all" * 100)
+    with pytest.raises(StorageError, match=r"usage\.sqlite"):
+        Usage(tmp_path)
+
+
+def test_a_database_that_cannot_be_written_lets_nobody_through_uncounted(tmp_path: Path, usage: Usage) -> None:
+    usage.close()
+    with pytest.raises(StorageError, match=r"usage\.sqlite"):
+        usage.request(somebody(requests_per_minute=1))
