@@ -73,9 +73,9 @@ class Gate:
             principal = self._principal(headers, rule)
             note.key = principal.id
             authorise(principal, rule or _UNKNOWN, parameters.get("kb"))
+            extra |= self._count(principal, rule or _UNKNOWN)
             if rule is None:
                 raise self._rules.missing(scope["method"], scope["path"])
-            extra |= self._count(principal, rule)
             if not rule.upload:
                 body = await self._whole_body(headers, receive)
                 if body is None:
