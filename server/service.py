@@ -190,21 +190,26 @@ def service_of(request: Request) -> Service:
     return startup.service
 
 
-def _principal(request: Request) -> Principal:
+async def _service(request: Request) -> Service:
+    return service_of(request)
+
+
+# FastAPI runs those that are not coroutines in threads, which costs more than all else that a request does.
+async def _principal(request: Request) -> Principal:
     principal: Principal = request.state.principal
     return principal
 
 
-def _keys(request: Request) -> KeyStore:
+async def _keys(request: Request) -> KeyStore:
     keys: KeyStore = request.app.state.keys
     return keys
 
 
-def _stock(request: Request) -> Stock:
+async def _stock(request: Request) -> Stock:
     return Stock(_settings(request))
 
 
-def _jobs(request: Request) -> Jobs:
+async def _jobs(request: Request) -> Jobs:
     return Jobs(_settings(request))
 
 
@@ -224,4 +229,4 @@ PrincipalDep = Annotated[Principal, Depends(_principal)]
 KeysDep = Annotated[KeyStore, Depends(_keys)]
 StockDep = Annotated[Stock, Depends(_stock)]
 JobsDep = Annotated[Jobs, Depends(_jobs)]
-ServiceDep = Annotated[Service, Depends(service_of)]
+ServiceDep = Annotated[Service, Depends(_service)]
