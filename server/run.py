@@ -56,8 +56,15 @@ class _Server(uvicorn.Server):
         self._seconds = settings.server.drain_seconds
         longest = math.ceil(self._seconds) + _MARGIN_SECONDS
         app = create_app(settings, startup)
+        # h11 bounds the head of a request, which httptools, the default, reads without end.
         config = uvicorn.Config(
-            app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=longest
+            app,
+            http="h11",
+            ws="none",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=longest,
         )
         super().__init__(config)
 
