@@ -12,6 +12,7 @@ import typer
 
 from cli.calibrate import app as calibrate_app
 from cli.chat import app as chat_app
+from cli.doctor import app as doctor_app
 from cli.evaluate import app as evaluate_app
 from cli.feedback import app as feedback_app
 from cli.feedback import gaps_app
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.add_typer(rebuild_app)
 app.add_typer(calibrate_app)
 app.add_typer(chat_app)
+app.add_typer(doctor_app)
 app.add_typer(evaluate_app, name="eval")
 app.add_typer(finetune_app, name="finetune")
 app.add_typer(keys_app, name="keys")
