@@ -42,6 +42,7 @@ Every message names the value at fault; `mend` says what to do about it.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 # The mend of every damaged or outdated generation: the books are the source, the index can be made again.
 REBUILD = "run `keben rebuild --force`"
@@ -153,14 +154,21 @@ class Overloaded(KebenError):
 
 
 class RateLimited(Overloaded):
-    """headers: what is left of the limit, for the response."""
+    """reason: which limit. headers: what is left of it, for the response."""
 
     code = "rate-limited"
 
     def __init__(
-        self, message: str, *, mend: str = "", retry_after: int = 1, headers: Mapping[str, str] | None = None
+        self,
+        message: str,
+        *,
+        reason: Literal["rate", "concurrent", "tokens"],
+        mend: str = "",
+        retry_after: int = 1,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message, mend=mend, retry_after=retry_after)
+        self.reason = reason
         self.headers = dict(headers or {})
 
 

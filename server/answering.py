@@ -1,12 +1,16 @@
 """Answers for every route that gives any: one place where they are counted and kept."""
 
+import time
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 
+from core.errors import KebenError
 from core.types import Answer, Passage
 from rag.answer import Done, Event, Piece, Question, Retrieved
 from rag.context import estimated_tokens
 from server import logs
 from server.access import Principal
+from server.problems import problem_of
 from server.service import Service
 
 
@@ -25,10 +29,12 @@ async def events_of(service: Service, principal: Principal, kb: str | None, ques
     first event; ServerError when the service stops and can wait no longer.
     """
     base = service.knowledge_base(principal, kb)
+    note = logs.current()
+    note.kb, note.question = base.name, question.text
     passages: tuple[Passage, ...] = ()
     written: list[str] = []
-    events = service.answerer.stream(base, question)
     try:
+        events = service.answerer.stream(base, question)
         while (event := await service.drain.bounded(anext(events, None))) is not None:
             if isinstance(event, Retrieved):
                 passages = event.passages
@@ -36,17 +42,26 @@ async def events_of(service: Service, principal: Principal, kb: str | None, ques
                 written.append(event.text)
             elif isinstance(event, Done):
                 written.clear()
-                usage = event.answer.usage
-                service.usage.spend(principal, usage.input_tokens + usage.output_tokens if usage else 0)
-                service.log.record(question.text, passages, event.answer)
-                service.metrics.answer(event.answer)
-                note = logs.current()
-                note.answers.append(event.answer)
-                note.question = question.text
+                _count(service, principal, question, passages, event.answer)
             yield event
+    except KebenError as error:
+        # Of a stream nobody else sees it: its status has long been sent.
+        note.code = error.code
+        if problem_of(error).status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            service.metrics.failed()
+        raise
     finally:
         llm = service.settings.llm
         # Who leaves before the end has had a model read and write all the same; it has not told how much.
         if written and question.writer == "auto" and (llm.model or llm.urls):
             texts = (question.text, *(passage.chunk.reading for passage in passages), *written)
             service.usage.spend(principal, sum(map(estimated_tokens, texts)))
+
+
+def _count(
+    service: Service, principal: Principal, question: Question, passages: tuple[Passage, ...], answer: Answer
+) -> None:
+    service.usage.spend(principal, answer.usage.input_tokens + answer.usage.output_tokens if answer.usage else 0)
+    service.log.record(question.text, passages, answer)
+    service.metrics.answer(answer)
+    logs.current().answers.append(logs.Given(answer, len(passages), time.time_ns()))

@@ -86,7 +86,6 @@ class Gate:
             )
             await self._pass(rule, principal, scope, receive, answer)
         except KebenError as error:
-            note.code = error.code
             await error_response(scope["path"], error)(scope, receive, answer)
 
     def _principal(self, headers: Headers, rule: Rule | None) -> Principal:

@@ -15,6 +15,7 @@ from server.tracing import Tracing
 # What supervisors ask every few seconds.
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 _GONE = 499
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Observe:
@@ -32,13 +33,15 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        note, started = logs.begin(), time.perf_counter()
-        span = self._tracing.begin(Headers(scope=scope), scope["method"])
+        note, started = logs.begin(self._questions), time.perf_counter()
+        # A client may call its method what it likes.
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        span = self._tracing.begin(Headers(scope=scope), method)
         seen = _Seen()
 
         async def hearing() -> Message:
             message = await receive()
-            seen.gone = seen.gone or message["type"] == "http.disconnect"
+            seen.gone = seen.gone or (message["type"] == "http.disconnect" and not seen.whole)
             return message
 
         async def telling(message: Message) -> None:
@@ -56,41 +59,37 @@ class Observe:
 
         try:
             await self._app(scope, hearing, telling)
+        except Exception:
+            note.code = "bug"
+            raise
         finally:
-            gone = seen.gone and not seen.whole
-            status = seen.status or (_GONE if gone else 500)
-            about = {
-                "http.request.method": scope["method"],
-                "http.route": note.route,
-                "keben.request_id": note.request_id,
-            }
-            self._tracing.end(span, note.answers, **about, **{"http.response.status_code": status})
-            self._end(scope, note, seen, status, time.perf_counter() - started)
+            seen.status = seen.status or (_GONE if seen.gone else 500)
+            self._tracing.end(span, note, method, seen.status)
+            self._end(method, note, seen, time.perf_counter() - started)
 
-    def _end(self, scope: Scope, note: Note, seen: "_Seen", status: int, seconds: float) -> None:
-        gone = seen.gone and not seen.whole
-        self._metrics.request(note.route, scope["method"], status, seconds, note.code)
-        level = logging.DEBUG if note.route in _QUIET else logging.INFO
+    def _end(self, method: str, note: Note, seen: "_Seen", seconds: float) -> None:
+        status = seen.status
+        self._metrics.request(note.route, method, status, seconds, note.reason or note.code)
+        level = logging.DEBUG if note.route in _QUIET else logging.WARNING if status >= 500 else logging.INFO
         if not REQUESTS.isEnabledFor(level):
             return
         fields: dict[str, Any] = {
-            "method": scope["method"],
+            "method": method,
             "route": note.route,
             "status": status,
             "ms": round(seconds * 1000, 2),
             "bytes": seen.size,
             "key": note.key,
         }
-        if note.code:
-            fields["code"] = note.code
-        if gone:
+        fields |= {name: value for name, value in (("kb", note.kb), ("code", note.code)) if value}
+        if seen.gone:
             fields["client_gone"] = True
         if note.answers:
-            last = note.answers[-1]
-            fields |= {"kb": last.kb, "model": last.model, "refused": last.refused, "cached": last.cached}
+            last = note.answers[-1].answer
+            fields |= {"model": last.model, "refused": last.refused, "cached": last.cached}
             fields |= {"answers": len(note.answers), "timings_ms": last.timings_ms}
-            if self._questions:
-                fields["question"] = note.question
+        if self._questions and note.question:
+            fields["question"] = note.question
         REQUESTS.log(level, "request", extra={"fields": fields})
 
 

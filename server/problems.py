@@ -1,6 +1,5 @@
 """Every error as `application/problem+json` (RFC 9457), mapped in this one place."""
 
-import logging
 import re
 from http import HTTPStatus
 
@@ -40,7 +39,7 @@ from server.schemas.problems import OpenAIError, OpenAIProblem, Problem
 _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json\b", re.I)
 _NO_JSON, _SEND_JSON = "the body is no JSON in UTF-8", "send Content-Type: application/json"
 _ROUTES = "see /docs for the routes"
-_LOG = logging.getLogger("keben.server")
+_TYPE = "urn:keben:"
 _STATUS: tuple[tuple[type[KebenError], HTTPStatus], ...] = (
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (KnowledgeBaseMissing, HTTPStatus.NOT_FOUND),
@@ -83,6 +82,8 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 def error_response(path: str, error: KebenError) -> JSONResponse:
     """The response to an error of ours at `path`."""
+    if isinstance(error, RateLimited):
+        logs.current().reason = error.reason
     return _response(path, problem_of(error), _headers(error))
 
 
@@ -100,13 +101,14 @@ def _headers(error: KebenError) -> dict[str, str]:
 
 
 def _problem(status: HTTPStatus, code: str, detail: str, mend: str = "") -> Problem:
-    return Problem(type=f"urn:keben:{code}", title=status.phrase, status=status.value, detail=detail, mend=mend)
+    return Problem(type=f"{_TYPE}{code}", title=status.phrase, status=status.value, detail=detail, mend=mend)
 
 
 def _response(
     path: str, problem: Problem, headers: dict[str, str] | None = None, param: str | None = None
 ) -> JSONResponse:
     """Clients made for OpenAI's routes look for its form of an error. param: the field at fault."""
+    logs.current().code = problem.type.removeprefix(_TYPE)
     if path.startswith("/v1/"):
         body = OpenAIProblem(error=OpenAIError.of(problem, param)).model_dump()
         return JSONResponse(body, status_code=problem.status, headers=headers)
@@ -117,7 +119,6 @@ def _response(
 
 async def _on_keben_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, KebenError)
-    logs.current().code = error.code
     return error_response(request.url.path, error)
 
 
@@ -145,8 +146,9 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:
-    _LOG.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
+    # The server that runs the application logs the error, after this. The gate is not around this response any more.
     return _response(
         request.url.path,
         _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "bug", "an unexpected error; the server's log has it", "report it"),
+        {"X-Request-ID": logs.current().request_id},
     )

@@ -4,16 +4,14 @@ A request is a span, which goes on a trace that the caller began; the parts of a
 what was asked.
 """
 
-import time
+import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from core.types import Answer
-
-if TYPE_CHECKING:
-    pass
+from server.logs import Given, Note
 
 _EXPORT_SECONDS = 2
+_CLOSE_SECONDS = 3
 
 
 class Tracing(Protocol):
@@ -22,8 +20,8 @@ class Tracing(Protocol):
     def begin(self, headers: Mapping[str, str], name: str) -> Any:
         """A span for a request; headers: of the request, by lower-case names."""
 
-    def end(self, span: Any, answers: list[Answer], **attributes: str | int | float | bool) -> None:
-        """The request has ended; attributes: of the request. answers: which parts become spans below it."""
+    def end(self, span: Any, note: Note, method: str, status: int) -> None:
+        """The request has ended; the parts of the answers in its note become spans below it."""
 
     def close(self) -> None:
         """Send what waits, within a few seconds."""
@@ -35,7 +33,7 @@ class NoTracing:
     def begin(self, headers: Mapping[str, str], name: str) -> None:
         """Nothing."""
 
-    def end(self, span: None, answers: list[Answer], **attributes: str | int | float | bool) -> None:
+    def end(self, span: None, note: Note, method: str, status: int) -> None:
         """Nothing."""
 
     def close(self) -> None:
@@ -67,31 +65,56 @@ class OpenTelemetry:
 
         return self._tracer.start_span(name, self._propagator.extract(headers), kind=SpanKind.SERVER)
 
-    def end(self, span: Any, answers: list[Answer], **attributes: str | int | float | bool) -> None:
-        """Ends the span, with a span below it for each part of its answers, the last of which has just ended."""
+    def end(self, span: Any, note: Note, method: str, status: int) -> None:
+        """Ends the span, with a span below it for each part of its answers."""
+        from opentelemetry.trace import StatusCode, set_span_in_context
+
+        span.update_name(f"{method} {note.route}")
+        span.set_attributes(
+            {
+                "http.request.method": method,
+                "http.route": note.route,
+                "http.response.status_code": status,
+                "keben.request_id": note.request_id,
+            }
+        )
+        if note.code:
+            span.set_attribute("error.type", note.code)
+        if status >= 500:
+            span.set_status(StatusCode.ERROR)
+        context = set_span_in_context(span)
+        for given in note.answers:
+            self._parts(given, context)
+        span.end()
+
+    def _parts(self, given: Given, context: Any) -> None:
         from opentelemetry.trace import set_span_in_context
 
-        span.set_attributes(attributes)
-        now, context = time.time_ns(), set_span_in_context(span)
-        for answer in answers:
-            about = {"keben.kb": answer.kb, "keben.generation": answer.generation, "keben.model": answer.model}
-            whole = self._tracer.start_span(
-                "answer", context, start_time=now - _nanoseconds(answer.timings_ms.get("total", 0)), attributes=about
-            )
-            whole.set_attributes({"keben.refused": answer.refused, "keben.cached": answer.cached})
-            at, below = now - _nanoseconds(answer.timings_ms.get("total", 0)), set_span_in_context(whole)
-            for stage in ("rewrite", "retrieve", "write"):
-                if stage in answer.timings_ms:
-                    part = self._tracer.start_span(stage, below, start_time=at)
-                    at += _nanoseconds(answer.timings_ms[stage])
-                    part.end(at)
-            whole.end(now)
-        span.end()
+        answer = given.answer
+        at = given.at - _nanoseconds(answer.timings_ms["total"])
+        about: dict[str, str | int] = {
+            "keben.kb": answer.kb,
+            "keben.generation": answer.generation,
+            "keben.model": answer.model,
+            "keben.passages": given.passages,
+            "keben.refused": answer.refused,
+            "keben.cached": answer.cached,
+        }
+        whole = self._tracer.start_span("answer", context, start_time=at, attributes=about)
+        below = set_span_in_context(whole)
+        for stage in ("rewrite", "retrieve", "write"):
+            if stage in answer.timings_ms:
+                part = self._tracer.start_span(stage, below, start_time=at)
+                at += _nanoseconds(answer.timings_ms[stage])
+                part.end(at)
+        whole.end(given.at)
 
     def close(self) -> None:
         """Send what waits; gives up after a few seconds."""
-        self._provider.force_flush(_EXPORT_SECONDS * 1000)
-        self._provider.shutdown()
+        # By itself the library waits half a minute for each collector that is away.
+        closing = threading.Thread(target=self._provider.shutdown, daemon=True)
+        closing.start()
+        closing.join(_CLOSE_SECONDS)
 
 
 def _nanoseconds(milliseconds: float) -> int:

@@ -89,6 +89,7 @@ class Usage:
                     wait = (used + 1 - limit) / before * _MINUTE
                 raise RateLimited(
                     f"the key {principal.id} has sent {limit} requests in the last minute, as many as it may",
+                    reason="rate",
                     mend="wait as long as Retry-After says",
                     retry_after=max(1, math.ceil(wait - _ROUNDING)),
                     headers=Allowance(limit, 0, reset).headers(),
@@ -115,6 +116,7 @@ class Usage:
                 return lease
         raise RateLimited(
             f"{limit} answers for the key {principal.id} are being written, as many as may at a time",
+            reason="concurrent",
             mend="wait until one has ended",
             retry_after=1,
         )
@@ -151,6 +153,7 @@ class Usage:
         if row and row[0] >= limit:
             raise RateLimited(
                 f"the key {principal.id} has used {row[0]} tokens today, of {limit}",
+                reason="tokens",
                 mend="wait until midnight UTC, or raise the key's limit",
                 retry_after=math.ceil(_DAY - now % _DAY),
             )

@@ -20,7 +20,7 @@ from types import FrameType
 from core.errors import KebenError, ServerError
 from core.settings import PROJECT, Settings
 from server import logs
-from server.metrics import forget_worker, shared_folder
+from server.metrics import SharedCounts
 
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.2
@@ -59,7 +59,7 @@ class Workers:
         self._workers: list[_Worker] = []
         self._failed = 0
         self._next_start = 0.0
-        self._environment = shared_folder(settings.state_dir)
+        self._counts = SharedCounts(settings.state_dir, "-".join(map(str, listener.getsockname()[:2])))
         self._signals = 0
 
     def run(self) -> None:
@@ -100,7 +100,7 @@ class Workers:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "server.worker", *map(str, handed)],
                 pass_fds=handed,
-                env={**os.environ, **self._environment, "PYTHONPATH": known},
+                env={**os.environ, **self._counts.environment, "PYTHONPATH": known},
                 # Ctrl-C in a terminal reaches this process alone, which tells the workers.
                 process_group=0,
             )
@@ -126,7 +126,7 @@ class Workers:
     def _bury(self, worker: _Worker) -> None:
         self._workers.remove(worker)
         worker.channel.close()
-        forget_worker(self._settings.state_dir, worker.process.pid)
+        self._counts.forget(worker.process.pid)
         if self._signals:
             return
         how = _ending(worker.process.returncode)
@@ -157,6 +157,7 @@ class Workers:
                     worker.process.kill()
                 time.sleep(_LOOK_SECONDS / 4)
             worker.channel.close()
+        self._counts.remove()
 
 
 def _ending(code: int) -> str:

@@ -20,8 +20,10 @@ def command(*options: str) -> list[str]:
 
 
 def environment(data_dir: Path, **more: str) -> dict[str, str]:
-    """That of a server of the knowledge bases in `data_dir`."""
-    return {**os.environ, "KEBEN_DATA_DIR": str(data_dir), "PYTHONPATH": str(PROJECT), **more}
+    """That of a server of the knowledge bases in `data_dir`, whose log nobody reads before it ends."""
+    # A line for each request would fill the pipe, and the server would wait for a reader.
+    ours = {"KEBEN_DATA_DIR": str(data_dir), "PYTHONPATH": str(PROJECT), "KEBEN_SERVER__LOG_LEVEL": "warning"}
+    return {**os.environ, **ours, **more}
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from sse_starlette.sse import AppStatus
 from core.errors import KebenError
 from rag.answer import Done, Event, Piece, Restart, Retrieved
 from rag.threads import run_in
+from server import logs
 from server.access import LOCAL, Principal
 from server.answering import answer_to, events_of
 from server.problems import problem_of
@@ -101,6 +102,7 @@ async def ask_batch(
 async def search(body: SearchRequest, service: ServiceDep, principal: PrincipalDep) -> SearchResponse:
     """The best passages for a question, without an answer."""
     kb = service.knowledge_base(principal, body.kb)
+    logs.current().kb = kb.name
     search = service.answerer.search
     passages = await run_in(service.threads, search, kb, body.question, body.top_k, body.scope())
     return SearchResponse.of(passages)

@@ -1,24 +1,34 @@
 """What an operator sees of a service: logs, metrics, traces."""
 
+import contextvars
 import json
 import logging
+import shutil
+import socket
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fakes import serving
 from fastapi.testclient import TestClient
+from live_server import live
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
+from server_processes import eventually
 
-from core.settings import ServerSettings, Settings
+from core.settings import LlmSettings, ServerSettings, Settings
 from server import logs
-from server.access import Role
+from server.access import Limits, Role
 from server.keys import KeyStore
+from server.usage import Usage
 
 SECRET = "死锁的四个必要条件是什么？"
+KEY = "keben_0123abcd_" + 43 * "x"
 
 
 @pytest.fixture
@@ -88,6 +98,60 @@ def test_no_key_is_ever_told(settings: Settings, lines: list[dict[str, Any]]) ->
     assert key.removeprefix(f"keben_{record.id}_") not in json.dumps(lines, ensure_ascii=False)
 
 
+def raised(frank: bool) -> logging.LogRecord:
+    """What is logged of an unexpected error whose message, and that of its cause, hold a question and a key."""
+    logs.begin(frank)
+    try:
+        try:
+            raise ExceptionGroup(SECRET, [KeyError(SECRET)])
+        except ExceptionGroup as error:
+            raise ValueError(f"{SECRET} {KEY}") from error
+    except ValueError:
+        return logging.LogRecord("keben", logging.ERROR, "", 0, "failed", (), sys.exc_info())
+
+
+def test_an_unexpected_error_is_told_with_its_place_and_without_what_it_quotes() -> None:
+    context = contextvars.copy_context()
+    text = context.run(lambda: logs.JsonFormatter().format(raised(frank=False)))
+    told = json.loads(text)["traceback"]
+    assert "死锁" not in text and KEY not in text
+    assert told.index("KeyError") < told.index("ValueError") and "in raised" in told and "LOG_QUESTIONS" in told
+
+
+def test_where_questions_are_told_errors_say_what_they_say_but_never_a_key() -> None:
+    text = contextvars.copy_context().run(lambda: logs.JsonFormatter().format(raised(frank=True)))
+    assert f"ValueError: {SECRET} keben_0123abcd_…" in json.loads(text)["traceback"] and KEY not in text
+
+
+def test_a_model_that_fails_is_told_also_in_the_middle_of_a_stream(
+    library_settings: Settings, lines: list[dict[str, Any]]
+) -> None:
+    model = LlmSettings(urls=("http://127.0.0.1:9/v1",), served_name="course", retries=0)
+    with serving(library_settings.model_copy(update={"llm": model})) as client:
+        client.post("/ask", json={"question": SECRET})
+        assert "event: error" in client.post("/ask", json={"question": SECRET, "stream": True}).text
+        client.post("/ask", json={"question": SECRET, "kb": "nowhere"})
+        found = numbers(client)
+    whole, streamed, missing = told(lines)
+    assert (whole["status"], whole["level"], whole["code"], whole["kb"]) == (503, "warning", "model", "default")
+    assert (streamed["status"], streamed["code"], streamed["kb"]) == (200, "model", "default")
+    assert missing["status"] == 404 and "kb" not in missing
+    assert found["keben_answers_total", (("cached", "false"), ("outcome", "failed"))] == 2
+    assert "死锁" not in json.dumps(lines, ensure_ascii=False)
+
+
+def test_a_client_that_leaves_is_told(library_settings: Settings, lines: list[dict[str, Any]]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        model = LlmSettings(urls=(address,), served_name="course", retries=0)
+        with live(library_settings.model_copy(update={"llm": model})) as server:
+            for stream in (False, True):
+                with pytest.raises(httpx.ReadTimeout):
+                    httpx.post(f"{server.url}/ask", json={"question": SECRET, "stream": stream}, timeout=1)
+            eventually(lambda: len(told(lines)) == 2)
+    assert [(line["status"], line["client_gone"]) for line in told(lines)] == [(499, True), (200, True)]
+
+
 def test_control_characters_cannot_break_a_line(caplog: pytest.LogCaptureFixture) -> None:
     record = logging.LogRecord("keben", logging.INFO, "", 0, "a\nb\x1b[31m\u2028c\u202ed\x9b", (), None)
     text = logs.JsonFormatter().format(record)
@@ -123,8 +187,40 @@ def test_what_is_turned_away_is_counted_by_its_reason(settings: Settings) -> Non
         client.post("/ask", json={})
         client.post("/ask", content=b"x" * 70_000, headers={"Authorization": f"Bearer {admin}"})
         found = numbers(client, Authorization=f"Bearer {admin}")
-    assert found["keben_rejected_total", (("code", "unauthorised"),)] == 1
-    assert found["keben_rejected_total", (("code", "too-large"),)] == 1
+    assert found["keben_rejected_total", (("reason", "unauthorised"),)] == 1
+    assert found["keben_rejected_total", (("reason", "too-large"),)] == 1
+
+
+def test_each_limit_of_a_key_has_its_own_count(library_settings: Settings, tmp_path: Path) -> None:
+    shutil.copytree(library_settings.data_dir, tmp_path / "data")
+    settings = library_settings.model_copy(update={"data_dir": tmp_path / "data"})
+    keys, usage = KeyStore(settings.state_dir), Usage(settings.state_dir)
+    admin, _ = keys.create("admin", Role.admin)
+    often, _ = keys.create("often", Role.ask, limits=Limits(requests_per_minute=1))
+    busy, first = keys.create("busy", Role.ask, limits=Limits(concurrent=1))
+    much, second = keys.create("much", Role.ask, limits=Limits(tokens_per_day=10))
+    with serving(settings) as client:
+        # Taken by hand: an answer that is being written, and tokens of a model.
+        usage.start(first.principal(Limits()))
+        usage.spend(second.principal(Limits()), 10)
+        for key in (often, often, busy, much):
+            client.post("/ask", json={"question": SECRET}, headers={"Authorization": f"Bearer {key}"})
+        found = numbers(client, Authorization=f"Bearer {admin}")
+    usage.close()
+    rejected = {labels[0][1]: value for (name, labels), value in found.items() if name == "keben_rejected_total"}
+    assert rejected == {"rate": 1, "concurrent": 1, "tokens": 1}
+
+
+def test_no_client_can_make_labels(library_settings: Settings) -> None:
+    with serving(library_settings) as client:
+        for number in range(3):
+            client.request(f"BREW{number}", "/ask")
+            client.get(f"/kbs/kb{number}")
+            client.get(f"/{number}")
+        found = numbers(client)
+    routes = {labels for name, labels in found if name == "keben_requests_total"}
+    assert {dict(labels)["method"] for labels in routes} == {"other", "GET"}
+    assert {dict(labels)["route"] for labels in routes} == {"unknown", "/kbs/{kb}"}
 
 
 @pytest.fixture
@@ -150,23 +246,30 @@ def collector() -> Iterator[tuple[str, list[Any]]]:
         server.shutdown()
 
 
+@pytest.mark.parametrize("stream", [False, True])
 def test_a_trace_goes_on_and_has_the_parts_of_the_answer(
-    library_settings: Settings, collector: tuple[str, list[Any]]
+    library_settings: Settings, collector: tuple[str, list[Any]], stream: bool
 ) -> None:
     endpoint, spans = collector
     settings = library_settings.model_copy(update={"server": ServerSettings(otlp_endpoint=endpoint, cache_answers=0)})
     trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
     with serving(settings) as client:
-        client.post("/ask", json={"question": SECRET}, headers={"traceparent": f"00-{trace}-{parent}-01"})
+        history = [{"role": "user", "content": SECRET}]
+        body = {"question": "那它的定义呢？", "history": history, "stream": stream}
+        client.post("/ask", json=body, headers={"traceparent": f"00-{trace}-{parent}-01"})
     named = {span.name: span for span in spans}
-    assert {"POST", "answer", "retrieve", "write"} <= set(named)
-    assert all(span.trace_id.hex() == trace for span in spans)
-    assert named["POST"].parent_span_id.hex() == parent
-    assert named["answer"].parent_span_id == named["POST"].span_id
-    assert named["retrieve"].parent_span_id == named["write"].parent_span_id == named["answer"].span_id
-    assert named["retrieve"].end_time_unix_nano <= named["write"].start_time_unix_nano
-    attributes = {each.key: each.value for each in named["POST"].attributes}
+    request, answer = named["POST /ask"], named["answer"]
+    parts = [named[name] for name in ("rewrite", "retrieve", "write")]
+    assert len(spans) == 5 and all(span.trace_id.hex() == trace for span in spans)
+    assert request.parent_span_id.hex() == parent and answer.parent_span_id == request.span_id
+    assert all(part.parent_span_id == answer.span_id for part in parts)
+    times = [time for part in parts for time in (part.start_time_unix_nano, part.end_time_unix_nano)]
+    assert times == sorted(times) and answer.start_time_unix_nano <= times[0]
+    assert answer.end_time_unix_nano <= request.end_time_unix_nano
+    attributes = {each.key: each.value for each in (*request.attributes, *answer.attributes)}
     assert attributes["http.route"].string_value == "/ask" and attributes["http.response.status_code"].int_value == 200
+    assert attributes["keben.kb"].string_value == "default" and attributes["keben.passages"].int_value > 0
+    assert attributes["keben.model"].string_value == "extractive" and not attributes["keben.refused"].bool_value
     assert not any("死锁" in str(span) or "\\346\\255\\273" in str(span) for span in spans)
 
 

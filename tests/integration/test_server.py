@@ -106,7 +106,7 @@ def test_without_a_knowledge_base_it_starts_and_is_ready_once_one_is_built(setti
 
 
 def test_a_process_announces_its_address_answers_and_ends_when_told(library_settings: Settings, tmp_path: Path) -> None:
-    with process(library_settings.data_dir, tmp_path) as (running, url):
+    with process(library_settings.data_dir, tmp_path, KEBEN_SERVER__LOG_LEVEL="info") as (running, url):
         assert url.startswith("http://127.0.0.1:") and not url.endswith((":0", ":8000"))
         assert httpx.get(f"{url}/readyz").status_code == 200
         answer = httpx.post(f"{url}/ask", json={"question": "死锁的四个必要条件是什么？"}, timeout=60).json()
