@@ -162,7 +162,7 @@ class RateLimited(Overloaded):
         self,
         message: str,
         *,
-        reason: Literal["rate", "concurrent", "tokens"],
+        reason: Literal["rate", "concurrent", "tokens"] = "rate",
         mend: str = "",
         retry_after: int = 1,
         headers: Mapping[str, str] | None = None,

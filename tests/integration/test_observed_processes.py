@@ -4,7 +4,6 @@ import json
 import shutil
 import signal
 import socket
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from server_processes import eventually, process, workers_of
 
 from core.settings import Settings
-from server.access import Limits, Role
+from server.access import Role
 from server.keys import KeyStore
 
 SECRET = "死锁的四个必要条件是什么？"
@@ -58,21 +57,6 @@ def test_neither_keys_nor_questions_are_on_standard_error(settings: Settings, tm
     assert len(requests) >= 10 and {line["key"] for line in requests} == {record.id, ""}
     levels = {line["route"]: line["level"] for line in requests}
     assert (levels["/ask"], levels["/metrics"], levels["/readyz"]) == ("info", "debug", "debug")
-
-
-def test_an_unexpected_error_is_logged_once_with_the_id_of_its_request(settings: Settings, tmp_path: Path) -> None:
-    key, _ = KeyStore(settings.state_dir).create("t", Role.ask, limits=Limits(requests_per_minute=100))
-    with process(settings.data_dir, tmp_path) as (running, url):
-        with sqlite3.connect(settings.state_dir / "usage.sqlite") as counts:
-            counts.execute("DROP TABLE requests")
-        answered = httpx.post(f"{url}/ask", json=ASKED, headers={"Authorization": f"Bearer {key}"})
-        assert answered.status_code == 500 and answered.json()["type"] == "urn:keben:bug"
-        running.send_signal(signal.SIGTERM)
-        _, err = running.communicate(timeout=60)
-    request, error = logged(err)
-    assert request["level"] == "warning" and (request["status"], request["code"]) == (500, "bug")
-    assert error["level"] == "error" and "OperationalError" in error["traceback"] and "usage.py" in error["traceback"]
-    assert request["request_id"] == error["request_id"] == answered.headers["X-Request-ID"]
 
 
 def samples(url: str) -> dict[str, float]:
