@@ -63,6 +63,19 @@ _COMPATIBLE = str.maketrans(
 )
 
 
+# Controls and noncharacters, zero-width characters, marks of direction, tags, interlinear marks: a person sees none of
+# them, and a program may obey them. Zero-width joiners go too: no word of Chinese or English needs them.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
+    "\U000e0000-\U000e0fff]"
+)
+
+
+def without_invisible(text: str) -> str:
+    """`text` without the characters that nobody sees; line ends and tabs stay."""
+    return _INVISIBLE.sub("", text)
+
+
 def compatible(text: str) -> str:
     """`text` in ordinary characters, as it is embedded, searched and shown to a model; never what is quoted.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from core.errors import SourceError
+from core.text import without_invisible
 from core.types import Book, Course, Language
 from ingest.readers import SUFFIXES
 
@@ -74,12 +75,12 @@ class SourceFile:
 
     def describe(self, found_title: str | None, found_language: Language) -> Book:
         """The catalogue entry completed by what the file itself says."""
-        title = self.entry.title or found_title or self.path.stem
+        title = without_invisible(self.entry.title or "") or without_invisible(found_title or "") or self.path.stem
         return Book(
             id=self.book_id,
             source=self.source,
             title=title,
-            subject=self.entry.subject or title,
+            subject=without_invisible(self.entry.subject or "") or title,
             language=self.entry.language or found_language,
             edition=self.entry.edition,
         )
@@ -107,7 +108,9 @@ def find_books(folder: Path) -> tuple[list[SourceFile], dict[str, str]]:
         hidden = any(part.startswith((".", "_", "~$")) for part in below.parts)
         if hidden or not path.is_file() or not path.resolve().is_relative_to(root) or str(below) == CATALOG:
             continue
-        if path.suffix.lower() in SUFFIXES:
+        if without_invisible(below.as_posix()) != below.as_posix():
+            unknown[below.as_posix()] = "its name holds characters that nobody sees: rename it"
+        elif path.suffix.lower() in SUFFIXES:
             books.append(SourceFile(path, below.as_posix(), entries.pop(below.as_posix(), CatalogEntry(title=None))))
         else:
             unknown[below.as_posix()] = "no reader for this kind of file"

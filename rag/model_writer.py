@@ -9,7 +9,7 @@ from typing import Any, Literal
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
-from core.text import plain
+from core.text import plain, without_invisible
 from core.types import Citation, GenerationOptions, Passage, Trimmed, Unsupported, Usage
 from rag import prompts
 from rag.citation_check import Checked, CheckedStream, Statement, check
@@ -87,8 +87,9 @@ class ModelWriter:
             if chunk.usage_metadata:
                 usage = Usage(chunk.usage_metadata["input_tokens"], chunk.usage_metadata["output_tokens"])
             cut_short = cut_short or chunk.response_metadata.get("finish_reason") == "length"
-            written.append(str(chunk.text))
-            if piece := shown.feed(str(chunk.text)):
+            text = without_invisible(str(chunk.text))
+            written.append(text)
+            if piece := shown.feed(text):
                 yield piece
         if piece := shown.finish():
             yield piece

@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from core.text import without_invisible
 from core.types import Block, BlockKind, ExtractedBook, OcrPage, Page
 
 BETWEEN_BLOCKS = "\n\n"
-# Controls and noncharacters (pdfium yields U+FFFE for soft hyphens), zero-width and bidi marks.
-_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\uffff]")
 
 
 _CAPTION = re.compile(
@@ -56,7 +55,8 @@ def pipe_table(rows: Sequence[Sequence[str]]) -> str:
 
 def visible(text: str) -> str:
     """`text` without characters that nobody sees and that would break search and quotes."""
-    return _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " "))
+    # pdfium yields U+FFFE for soft hyphens.
+    return without_invisible(text.replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " "))
 
 
 def _with_numbered_headings(text: str, blocks: list[Block]) -> list[Block]:

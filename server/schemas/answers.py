@@ -8,7 +8,7 @@ from pydantic import Field
 
 from core.types import Answer, Citation, GenerationOptions, Mode, Passage, Scope, Turn, WriterChoice
 from rag.answer import Question
-from server.schemas.base import Body, KnowledgeBaseName, RequestBody
+from server.schemas.base import Body, KnowledgeBaseName, RequestBody, Visible
 from server.schemas.problems import Problem
 
 DEFAULT_KB = "Knowledge base; if left out the default one, or the only one that the key may see."
@@ -49,7 +49,7 @@ class TurnBody(RequestBody):
     """One message of the conversation so far."""
 
     role: Literal["user", "assistant"]
-    content: str = Field(max_length=8000)
+    content: Annotated[str, Visible] = Field(max_length=8000)
 
 
 class OptionsBody(RequestBody):
@@ -71,7 +71,7 @@ class OptionsBody(RequestBody):
 class SearchRequest(RequestBody):
     """A question for passages alone."""
 
-    question: str = Field(min_length=1, max_length=QUESTION_LENGTH, examples=[_EXAMPLE])
+    question: Annotated[str, Visible] = Field(min_length=1, max_length=QUESTION_LENGTH, examples=[_EXAMPLE])
     kb: KnowledgeBaseName | None = Field(None, description=DEFAULT_KB)
     top_k: TopK = None
     books: Books = Field(default_factory=list)

@@ -2,11 +2,16 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from core.settings import KB_NAME
+from core.text import without_invisible
 
 KnowledgeBaseName = Annotated[str, Field(pattern=KB_NAME, examples=["default"])]
+
+
+# Text that somebody sends: what nobody sees of it does not count, so that a question is what a person reads.
+Visible = AfterValidator(without_invisible)
 
 
 class Body(BaseModel):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from server.answer_log import FeedbackRecord
 from server.gaps import Gap
-from server.schemas.base import Body, RequestBody
+from server.schemas.base import Body, RequestBody, Visible
 
 _ID = r"^a[0-9a-f]{32}$"
 _EXAMPLE = "a3f1c09be57d2486a3f1c09be57d24860"
@@ -22,8 +22,10 @@ class FeedbackRequest(RequestBody):
         pattern=_ID, description="`id` of the answer.", examples=["a3f1c09be57d2486a3f1c09be57d24860"]
     )
     thumb: Literal["up", "down"]
-    comment: str = Field("", max_length=2000)
-    corrected_answer: str = Field("", max_length=8000, description="What the answer should have been.")
+    comment: Annotated[str, Visible] = Field("", max_length=2000)
+    corrected_answer: Annotated[str, Visible] = Field(
+        "", max_length=8000, description="What the answer should have been."
+    )
 
 
 class FeedbackAccepted(Body):

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from core.types import GenerationOptions, Scope, Turn
 from rag.answer import Question
 from server.schemas.answers import QUESTION_LENGTH, Books, HowAnswered, Subjects, TopK
-from server.schemas.base import RequestBody
+from server.schemas.base import RequestBody, Visible
 
 _LONGEST_MESSAGE = 65_536  # characters; the body as a whole has a bound of its own
 _STOP = Annotated[str, Field(min_length=1, max_length=64)]
@@ -57,15 +57,18 @@ _NoTools = Annotated[Any, _refused("Keben calls no tools, leave it out", None, [
 _NoAudio = Annotated[Any, _refused("questions and answers are text, leave it out", None), _REFUSED]
 
 
+_Content = Annotated[str, BeforeValidator(_text), Visible, Field(max_length=_LONGEST_MESSAGE), WithJsonSchema(_SCHEMA)]
+
+
 class ChatMessage(BaseModel):
     """One message. Further fields that clients send along, as those of an answer sent back, are not looked at."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[str, BeforeValidator(_text), Field(max_length=_LONGEST_MESSAGE), WithJsonSchema(_SCHEMA)] = (
-        Field("", validate_default=False)
-    )
+    content: Annotated[
+        str, BeforeValidator(_text), Visible, Field(max_length=_LONGEST_MESSAGE), WithJsonSchema(_SCHEMA)
+    ] = Field("", validate_default=False)
     tool_calls: _NoTools = None
     function_call: _NoTools = None
     audio: _NoAudio = None
