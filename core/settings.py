@@ -392,6 +392,26 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigError(f"bad setting: {faults}", mend="correct the value and run again") from error
 
 
+def given_settings() -> dict[str, str]:
+    """The settings that are not left at their defaults, as `server.port`, and where each comes from.
+
+    Of a file that `load_settings` can read.
+    """
+    given: dict[str, str] = {}
+    file = Path("keben.toml")
+    levels = [("", tomllib.loads(file.read_text(encoding="utf-8")))] if file.is_file() else []
+    for above, level in levels:
+        for name, value in level.items():
+            if isinstance(value, dict):
+                levels.append((f"{above}{name}.", value))
+            else:
+                given[f"{above}{name}"] = file.name
+    for variable in os.environ:
+        if variable.upper().startswith("KEBEN_"):
+            given[variable.upper().removeprefix("KEBEN_").lower().replace("__", ".")] = "environment"
+    return given
+
+
 def _said(fault: "ErrorDetails") -> str:
     """The setting, its value and what is wrong. Values that hold a key, or may be one, are not shown."""
     name = ".".join(map(str, fault["loc"]))

@@ -18,7 +18,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """
     require_keys(settings, KeyStore(settings.state_dir))
     require_one_model(settings)
-    listener = _listen(settings.server.host, settings.server.port)
+    listener = listen(settings.server.host, settings.server.port)
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     address = f"http://{host}:{listener.getsockname()[1]}"
     with listener:
@@ -51,7 +51,8 @@ def require_one_model(settings: Settings) -> None:
         )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to the address. Raises ServerError when it cannot be had."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

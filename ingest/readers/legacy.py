@@ -40,6 +40,11 @@ _SAFE = (
 )
 
 
+def office_program() -> str | None:
+    """Where LibreOffice is; None where it is not installed."""
+    return next(filter(None, map(shutil.which, _PROGRAMS)), None)
+
+
 def read_legacy(path: Path, context: ReaderContext) -> ExtractedBook:
     """Read a file of Office 97 to 2003.
 
@@ -51,7 +56,7 @@ def read_legacy(path: Path, context: ReaderContext) -> ExtractedBook:
         raise UnreadableBookError(
             f"{path.name} is protected by a password", mend=f"open it in Office and save it without one as {kind}"
         )
-    program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
+    program = office_program()
     if program is None:
         raise UnreadableBookError(
             f"{path.name} is in the {suffix[1:]} format of Office 2003, which takes LibreOffice to read",

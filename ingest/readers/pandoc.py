@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pypandoc
 
-from core.errors import UnreadableBookError
+from core.errors import SourceError, UnreadableBookError
 from core.types import ExtractedBook, OcrPage
 from ingest.readers.context import ReaderContext
 from ingest.readers.html import epub_without_hidden, html_text, without_hidden
@@ -32,6 +32,14 @@ FORMATS = {
 _READ_AS = {form: f"{form}+tex_math_dollars+tex_math_single_backslash" for form in ("html", "epub")}
 _WITH_IMAGES = {"docx", "epub", "odt"}
 _TEXT = {"rst", "latex", "ipynb"}
+
+
+def pandoc_version() -> str:
+    """That of the program. Raises SourceError where there is none."""
+    try:
+        return str(pypandoc.get_pandoc_version())
+    except OSError as error:
+        raise SourceError(f"pandoc is not there: {error}", mend="install the locked requirements again") from error
 
 
 def read_pandoc(path: Path, context: ReaderContext) -> ExtractedBook:

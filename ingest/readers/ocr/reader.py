@@ -94,13 +94,18 @@ class Ocr:
 
     @cached_property
     def _engine(self) -> Engine:
-        if self.engine == "tesseract":
-            from ingest.readers.ocr.tesseract import Tesseract
+        return engine_of(self.engine, self._languages)
 
-            return Tesseract(self._languages)
-        from ingest.readers.ocr.rapid import RapidOcr
 
-        return RapidOcr()
+def engine_of(name: str, languages: str) -> Engine:
+    """The engine of this name, not loaded yet. languages: of Tesseract."""
+    if name == "tesseract":
+        from ingest.readers.ocr.tesseract import Tesseract
+
+        return Tesseract(languages)
+    from ingest.readers.ocr.rapid import RapidOcr
+
+    return RapidOcr()
 
 
 def _opaque(image: "Image") -> "Image":
