@@ -15,24 +15,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from core.errors import RateLimited, StorageError
 from server.access import Principal
 
 _TABLES = """
-CREATE TABLE IF NOT EXISTS requests (key TEXT, minute INTEGER, count INTEGER, PRIMARY KEY (key, minute)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sent (key TEXT, at REAL);
+CREATE INDEX IF NOT EXISTS sent_by ON sent (key, at);
 CREATE TABLE IF NOT EXISTS tokens (key TEXT, day INTEGER, count INTEGER, PRIMARY KEY (key, day)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS running (lease TEXT PRIMARY KEY, key TEXT, process INTEGER) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS running_of ON running (key);
 """
 _MINUTE, _DAY = 60, 86400
 _WAIT_SECONDS = 5.0
-_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left of a limit: `remaining` of `limit`; the minute that is counted ends after `reset` seconds."""
+    """What is left of a limit: `remaining` of `limit`; one more after `reset` seconds."""
 
     limit: int
     remaining: int
@@ -67,38 +68,38 @@ class Usage:
     def request(self, principal: Principal) -> Allowance | None:
         """Count a request; None for a key without that limit. Raises RateLimited, and then does not count it.
 
-        The minute slides: of the one before, the share counts that lies within the last 60 seconds.
+        Within any 60 seconds no more requests are let in than the limit.
         """
         limit = principal.limits.requests_per_minute
         if limit is None:
             return None
         now = self._clock()
-        minute, into = int(now // _MINUTE), now % _MINUTE
         with self._transaction():
-            rows = self._db.execute(
-                "SELECT minute, count FROM requests WHERE key = ? AND minute >= ?", (principal.id, minute - 1)
-            )
-            counts = dict(rows.fetchall())
-            before, current = counts.get(minute - 1, 0), counts.get(minute, 0)
-            used = current + before * (1 - into / _MINUTE)
-            reset = math.ceil(_MINUTE - into)
-            if used + 1 > limit + _ROUNDING:
-                # Until enough of the minute before has slid out; where this one alone is full, enough of it.
-                wait = _MINUTE - into + _MINUTE * (1 - (limit - 1) / max(current, 1))
-                if current < limit:
-                    wait = (used + 1 - limit) / before * _MINUTE
-                raise RateLimited(
-                    f"the key {principal.id} has sent {limit} requests in the last minute, as many as it may",
-                    reason="rate",
-                    mend="wait as long as Retry-After says",
-                    retry_after=max(1, math.ceil(wait - _ROUNDING)),
-                    headers=Allowance(limit, 0, reset).headers(),
-                )
-            self._db.execute(
-                "INSERT INTO requests VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
-                (principal.id, minute),
-            )
-        return Allowance(limit, max(0, int(limit - used - 1)), reset)
+            # Those of a clock that was set back would be counted until it is as late again.
+            past = (principal.id, now - _MINUTE, now + _MINUTE)
+            self._db.execute("DELETE FROM sent WHERE key = ? AND (at <= ? OR at > ?)", past)
+            count, oldest = self._db.execute(
+                "SELECT count(*), min(at) FROM sent WHERE key = ?", (principal.id,)
+            ).fetchone()
+            if count >= limit:
+                self._refuse(principal, limit, count, now)
+            self._db.execute("INSERT INTO sent VALUES (?, ?)", (principal.id, now))
+        reset = _MINUTE if oldest is None else oldest + _MINUTE - now
+        return Allowance(limit, limit - count - 1, math.ceil(reset))
+
+    def _refuse(self, principal: Principal, limit: int, count: int, now: float) -> NoReturn:
+        # More than the limit where that was lowered: the last of those that are too many must be a minute old.
+        (leaves,) = self._db.execute(
+            "SELECT at FROM sent WHERE key = ? ORDER BY at LIMIT 1 OFFSET ?", (principal.id, count - limit)
+        ).fetchone()
+        wait = max(1, math.ceil(leaves + _MINUTE - now))
+        raise RateLimited(
+            f"the key {principal.id} has sent {limit} requests in the last minute, as many as it may",
+            reason="rate",
+            mend="wait as long as Retry-After says",
+            retry_after=wait,
+            headers=Allowance(limit, 0, wait).headers(),
+        )
 
     def start(self, principal: Principal) -> str | None:
         """A lease for one answer, to be given back with `end`; None for a key without that limit.
@@ -171,7 +172,7 @@ class Usage:
         with self._transaction():
             self._forget_dead()
             self._db.execute("DELETE FROM running WHERE process = ?", (os.getpid(),))
-            self._db.execute("DELETE FROM requests WHERE minute < ?", (now // _MINUTE - 1,))
+            self._db.execute("DELETE FROM sent WHERE at <= ?", (now - _MINUTE,))
             self._db.execute("DELETE FROM tokens WHERE day < ?", (now // _DAY - 1,))
 
     @contextmanager

@@ -30,6 +30,7 @@ from server.schemas.answers import (
     SearchResponse,
     TokenBody,
 )
+from server.schemas.base import event_stream
 from server.service import PrincipalDep, ServiceDep
 
 # How often a request without a stream looks whether its client still waits.
@@ -46,7 +47,7 @@ AppStatus.enable_automatic_graceful_drain = False
     "/ask",
     response_model=AnswerBody,
     responses={
-        200: {"content": {"text/event-stream": {}}},
+        200: {"content": event_stream("retrieval", "token", "restart", "done", "error")},
         **problems(404, 422, 503),
     },
     summary="Answer a question from the textbooks",

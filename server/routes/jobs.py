@@ -15,6 +15,7 @@ from ingest.background import JobState, events_since, report
 from server.access import Principal
 from server.jobs import Jobs
 from server.routes.problems import problems
+from server.schemas.base import event_stream
 from server.schemas.jobs import JobBody, JobId, JobsResponse, ProgressBody
 from server.schemas.problems import Problem
 from server.service import JobsDep, PrincipalDep
@@ -38,7 +39,10 @@ def one_job(id: JobId, jobs: JobsDep, principal: PrincipalDep) -> JobBody:
 @router.get(
     "/jobs/{id}/events",
     response_class=EventSourceResponse,
-    responses={200: {"content": {"text/event-stream": {}}}, **problems(404, 422, 503)},
+    responses={
+        200: {"content": event_stream("started", "file", "embedded", "stage", "end")},
+        **problems(404, 422, 503),
+    },
     summary="Follow a rebuild",
 )
 async def events(

@@ -16,6 +16,7 @@ from server.answering import answer_to, events_of
 from server.completion import Completion
 from server.routes.asking import GONE, client_of, while_connected
 from server.routes.problems import openai_problems
+from server.schemas.base import event_stream
 from server.schemas.openai import (
     ChatCompletion,
     EmbeddingsRequest,
@@ -34,7 +35,7 @@ router = APIRouter(prefix="/v1")
     "/chat/completions",
     response_model=ChatCompletion,
     responses={
-        200: {"content": {"text/event-stream": {}}},
+        200: {"content": event_stream("message")},
         **openai_problems(404, 422, 503),
     },
     summary="Answer a question, in OpenAI's form",

@@ -1,6 +1,6 @@
 """What all bodies share."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -24,3 +24,10 @@ class RequestBody(Body):
     """A body that is sent to the service: "5" is no number, as the OpenAPI document says."""
 
     model_config = ConfigDict(strict=True)
+
+
+def event_stream(*names: str) -> dict[str, Any]:
+    """How a response of server-sent events is described: its content, each event of which is of this form."""
+    event: dict[str, Any] = {"type": "string", "enum": list(names)}
+    properties = {"event": event, "data": {"type": "string", "description": "JSON"}, "id": {"type": "string"}}
+    return {"text/event-stream": {"schema": {"type": "object", "required": ["data"], "properties": properties}}}

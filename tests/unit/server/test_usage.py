@@ -64,19 +64,36 @@ def test_as_many_requests_as_the_limit_and_no_more(usage: Usage) -> None:
 
 
 def test_the_minute_slides(usage: Usage, clock: Clock) -> None:
-    key = somebody(requests_per_minute=10)
-    clock.now = NOON + 59
-    for _ in range(10):
+    key = somebody(requests_per_minute=2)
+    for moment in (0, 50):
+        clock.now = NOON + moment
         usage.request(key)
-    clock.now = NOON + 61  # a fixed window would let ten more in
-    refused(usage, key)
-    clock.now = NOON + 90  # half of the minute before counts: five
+    clock.now = NOON + 59.5
+    error = refused(usage, key)
+    assert error.retry_after == 1 and error.headers["RateLimit-Reset"] == "1"
+    clock.now = NOON + 60  # the first is a minute old; a calendar minute would let two in
+    allowance = usage.request(key)
+    assert allowance and (allowance.remaining, allowance.reset) == (0, 50)
+    assert refused(usage, key).retry_after == 50
+    clock.now = NOON + 500
+    assert [usage.request(key) is not None for _ in range(2)]
+
+
+def test_a_limit_that_was_lowered_holds(usage: Usage, clock: Clock) -> None:
     for _ in range(5):
-        usage.request(key)
-    refused(usage, key)
-    clock.now = NOON + 240
-    for _ in range(10):
-        usage.request(key)
+        usage.request(somebody(requests_per_minute=5))
+        clock.now += 10
+    wait = refused(usage, somebody(requests_per_minute=2)).retry_after
+    assert wait == 40  # until those of 0, 10, 20 and 30 seconds are a minute old
+    clock.now += wait
+    usage.request(somebody(requests_per_minute=2))
+
+
+def test_a_clock_that_is_set_back_locks_nobody_out(usage: Usage, clock: Clock) -> None:
+    key = somebody(requests_per_minute=1)
+    usage.request(key)
+    clock.now -= 3600
+    assert usage.request(key)
 
 
 def test_a_refused_request_is_not_counted(usage: Usage, clock: Clock) -> None:
@@ -84,7 +101,7 @@ def test_a_refused_request_is_not_counted(usage: Usage, clock: Clock) -> None:
     usage.request(key)
     for _ in range(20):
         refused(usage, key)
-    clock.now += 120
+    clock.now += 60
     assert usage.request(key)
 
 
@@ -96,18 +113,17 @@ def test_whoever_waits_as_long_as_retry_after_says_gets_in_and_no_minute_has_mor
     clock = Clock()
     usage = Usage(tmp_path_factory.mktemp("usage"), clock)
     key = somebody(requests_per_minute=limit)
-    let_in: dict[int, int] = {}
+    let_in: list[float] = []
     for pause in pauses:
         clock.now += pause
         try:
             usage.request(key)
         except RateLimited as error:
-            assert 1 <= error.retry_after <= 120
+            assert 1 <= error.retry_after <= 60
             clock.now += error.retry_after
             usage.request(key)
-        minute = int(clock.now // 60)
-        let_in[minute] = let_in.get(minute, 0) + 1
-    assert max(let_in.values()) <= limit
+        let_in.append(clock.now)
+    assert all(sum(first <= moment < first + 60 for moment in let_in) <= limit for first in let_in)
     usage.close()
 
 
