@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import socket
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,22 @@ def test_neither_keys_nor_questions_are_on_standard_error(settings: Settings, tm
     assert len(requests) >= 10 and {line["key"] for line in requests} == {record.id, ""}
     levels = {line["route"]: line["level"] for line in requests}
     assert (levels["/ask"], levels["/metrics"], levels["/readyz"]) == ("info", "debug", "debug")
+
+
+def test_an_unexpected_error_is_logged_once_with_the_id_of_its_request(settings: Settings, tmp_path: Path) -> None:
+    with process(settings.data_dir, tmp_path) as (running, url):
+        with sqlite3.connect(settings.state_dir / "answers.sqlite") as kept:
+            kept.execute("DROP TABLE feedback")
+        answered = httpx.get(f"{url}/kbs/default/feedback", timeout=60)
+        assert answered.status_code == 500 and answered.json()["type"] == "urn:keben:bug"
+        running.send_signal(signal.SIGTERM)
+        _, err = running.communicate(timeout=60)
+    request, error = logged(err)
+    assert request["level"] == "warning" and (request["status"], request["code"]) == (500, "bug")
+    assert (
+        error["level"] == "error" and "OperationalError" in error["traceback"] and "answer_log.py" in error["traceback"]
+    )
+    assert request["request_id"] == error["request_id"] == answered.headers["X-Request-ID"]
 
 
 def samples(url: str) -> dict[str, float]:
