@@ -1,12 +1,9 @@
-"""Who may do what, route by route, and that no knowledge base is ever seen through another one's key."""
+"""Who may do what, route by route."""
 
-import json
 import shutil
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 from fakes import serving
@@ -14,7 +11,6 @@ from fastapi.testclient import TestClient
 from starlette.routing import Mount, Route
 
 from core.settings import ServerSettings, Settings
-from ingest.rebuild import Request, rebuild
 from server.access import RULES, Limits, Role
 from server.app import create_app
 from server.keys import KeyStore
@@ -79,24 +75,10 @@ ABLE = {ASK: {ASK, MANAGE, ADMIN}, MANAGE: {MANAGE, ADMIN}, ADMIN: {ADMIN}}
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory, library_settings: Settings) -> Settings:
-    """The small knowledge base, and one that is secret: both its text and its name."""
     folder = tmp_path_factory.mktemp("access")
     shutil.copytree(library_settings.data_dir, folder / "data", ignore=shutil.ignore_patterns(".service"))
-    settings = Settings(
-        data_dir=folder / "data",
-        source_dir=library_settings.source_dir,
-        server=ServerSettings(requests_per_minute=None, poll_seconds=0.1),
-    )
-    secret = folder / "secret"
-    secret.mkdir()
-    (secret / "tianji.md").write_text(f"# 天机\n\n## 密码\n\n### 天机的密码\n\n{CANARY}\n", encoding="utf-8")
-    rebuild(settings, SECRET_KB, Request(secret))
-    return settings
-
-
-SECRET_KB = "zz-secret"
-CANARY = "天机的密码是指 xyzzy-canary-4711，进程和死锁的条件都写在这里。"
-LEAKS = ("canary", "4711", "天机", "tianji", SECRET_KB)
+    server = ServerSettings(requests_per_minute=None)
+    return Settings(data_dir=folder / "data", source_dir=library_settings.source_dir, server=server)
 
 
 @pytest.fixture(scope="module")
@@ -179,81 +161,6 @@ def test_the_default_knowledge_base_is_not_open_to_a_key_for_another(
     (result,) = send(client, "POST /ask/batch", holders["ask elsewhere"]).json()["results"]
     assert result["answer"] is None and result["problem"]["status"] == 404
     assert send(client, "GET /kbs", holders["ask elsewhere"]).json() == {"kbs": []}
-
-
-NAMES = (SECRET_KB, SECRET_KB.upper(), f" {SECRET_KB}", f"{SECRET_KB}\u200b", "ｚｚ-secret", f"../data/{SECRET_KB}")
-NAMES += (f"default/../{SECRET_KB}", f"{SECRET_KB}/", "%7a%7a-secret", "*", "")
-
-
-def attempts() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Requests of somebody who may see another knowledge base only, to this one."""
-    question = "天机的密码是什么？"
-    for name in NAMES:
-        yield "POST", "/ask", {"json": {"question": question, "kb": name}}
-        yield "POST", "/ask", {"json": {"question": question, "kb": name, "stream": True}}
-        yield "POST", "/search", {"json": {"question": question, "kb": name}}
-        yield "POST", "/ask/batch", {"json": {"questions": [{"question": question, "kb": name}]}}
-        yield "POST", "/v1/chat/completions", {"json": {**CHAT, "model": name}}
-        yield "GET", f"/v1/models/{name}", {}
-        call = {"name": "ask", "arguments": {"question": question, "kb": name}}
-        yield "POST", "/mcp", {"json": {**MCP, "method": "tools/call", "params": call}}
-        for path in ("", "/files", "/report", "/feedback", "/gaps", "/examples", "/books/tianji.md/text?start=0&end=9"):
-            yield "GET", f"/kbs/{name}{path}", {}
-        yield "GET", f"/kbs/{name}/books/tianji.md/pages/1.png", {}
-        yield "POST", f"/kbs/{name}/rebuild", {"json": {}}
-        yield "POST", f"/kbs/{name}/rollback", {"json": {}}
-        yield "DELETE", f"/kbs/{name}", {}
-        yield "DELETE", f"/kbs/{name}/files/tianji.md", {}
-    for body in (
-        {"question": question, "books": ["天机"]},
-        {"question": question, "books": ["tianji.md"]},
-        {"question": question, "subjects": ["天机"]},
-        {"question": question},
-    ):
-        yield "POST", "/ask", {"json": body}
-        yield "POST", "/search", {"json": {**body, "top_k": 50}}
-    for path in ("/kbs", "/v1/models", "/readyz", "/jobs", "/metrics", "/keys", "/openapi.json", "/kbs/default"):
-        yield "GET", path, {}
-    yield "GET", "/kbs/default/books/tianji.md/text?start=0&end=9", {}
-    yield "GET", f"/kbs/default/books/../../{SECRET_KB}/books/tianji.md/pages/1.png", {}
-    yield "POST", "/kbs", {"json": {"name": SECRET_KB}}
-
-
-def test_nothing_of_another_knowledge_base_is_ever_told(client: TestClient, holders: dict[str, str]) -> None:
-    admin = {"Authorization": f"Bearer {holders[ADMIN]}"}
-    # It is there, it is asked for, answered and kept in caches, and a job of it is known.
-    told = client.post("/ask", json={"question": "天机的密码是什么？", "kb": SECRET_KB}, headers=admin)
-    assert "4711" in told.json()["answer"]
-    asked = 0
-    for holder in (ASK, MANAGE):
-        for method, path, request in attempts():
-            headers = {"Authorization": f"Bearer {holders[holder]}", "Accept": "application/json, text/event-stream"}
-            response = client.request(method, path, headers=headers, **request)
-            # What was sent comes back in some errors; the service itself must not tell it.
-            sent = path + unquote(path) + json.dumps(request, ensure_ascii=False)
-            leaks = [leak for leak in LEAKS if leak in response.text and leak not in sent]
-            assert not leaks, (holder, method, path, request, response.text)
-            assert "4711" not in response.text
-            asked += 1
-    assert asked > 300
-    # Feedback on an answer of it cannot be given either, nor is its answer in the feedback of another.
-    feedback = {"answer_id": told.json()["id"], "thumb": "up"}
-    assert (
-        client.post("/feedback", json=feedback, headers={"Authorization": f"Bearer {holders[ASK]}"}).status_code == 404
-    )
-    assert client.get(f"/kbs/{SECRET_KB}", headers=admin).status_code == 200
-
-
-def test_questions_at_the_same_time_do_not_mix(client: TestClient, holders: dict[str, str]) -> None:
-    def ask(number: int) -> tuple[int, str]:
-        kb = SECRET_KB if number % 2 else "default"
-        body = {"question": f"死锁的必要条件是什么？{number // 2 % 3}", "kb": kb}
-        response = client.post("/ask", json=body, headers={"Authorization": f"Bearer {holders[ADMIN]}"})
-        return number, response.text
-
-    with ThreadPoolExecutor(8) as pool:
-        for number, text in pool.map(ask, range(48)):
-            assert ("4711" in text or "天机" in text) <= bool(number % 2), text
 
 
 def test_the_last_admin_can_list_make_and_revoke_keys(client: TestClient, holders: dict[str, str]) -> None:
