@@ -63,17 +63,27 @@ _COMPATIBLE = str.maketrans(
 )
 
 
-# Controls and noncharacters, zero-width characters, marks of direction, tags, interlinear marks: a person sees none of
-# them, and a program may obey them. Zero-width joiners go too: no word of Chinese or English needs them.
+# What a person does not see, and a program may obey: controls but for tab and line feed, soft hyphens, marks of
+# direction, what has no width or no ink, variation selectors, tags, halves of pairs, noncharacters, U+FFFC and U+FFFD.
+# Joiners and selectors shape letters of Persian and Indic scripts, and emoji; in Chinese and English they mean nothing.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
-    "\U000e0000-\U000e0fff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U0001bca0-\U0001bca3"
+    f"\U0001d173-\U0001d17a\U000e0000-\U000e0fff{''.join(chr(plane << 16 | 0xFFFE) for plane in range(1, 17))}"
+    f"{''.join(chr(plane << 16 | 0xFFFF) for plane in range(1, 17))}]"
 )
+# Ends of lines to some programs, and to none that writes books.
+_SEPARATORS = str.maketrans("\u2028\u2029", "  ")
 
 
 def without_invisible(text: str) -> str:
-    """`text` without the characters that nobody sees; line ends and tabs stay."""
-    return _INVISIBLE.sub("", text)
+    """`text` without the characters that nobody sees; line ends and tabs stay, separators become blanks."""
+    return _INVISIBLE.sub("", text.translate(_SEPARATORS))
+
+
+def title_line(text: str) -> str:
+    """`text` as a title or a name is shown: on one line, without the characters that nobody sees."""
+    return " ".join(without_invisible(text).split())
 
 
 def compatible(text: str) -> str:

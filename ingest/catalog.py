@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from core.errors import SourceError
-from core.text import without_invisible
+from core.text import title_line, without_invisible
 from core.types import Book, Course, Language
 from ingest.readers import SUFFIXES
 
@@ -43,7 +43,7 @@ class CourseEntry(BaseModel):
     def _for_people(cls, text: str) -> str:
         if control := _CONTROL.search(text):
             raise ValueError(f"holds the control character U+{ord(control.group()):04X} after {control.start()} others")
-        return text
+        return without_invisible(text)
 
     @field_validator("title", mode="after")
     @classmethod
@@ -75,14 +75,14 @@ class SourceFile:
 
     def describe(self, found_title: str | None, found_language: Language) -> Book:
         """The catalogue entry completed by what the file itself says."""
-        title = without_invisible(self.entry.title or "") or without_invisible(found_title or "") or self.path.stem
+        title = title_line(self.entry.title or "") or title_line(found_title or "") or self.path.stem
         return Book(
             id=self.book_id,
             source=self.source,
             title=title,
-            subject=without_invisible(self.entry.subject or "") or title,
+            subject=title_line(self.entry.subject or "") or title,
             language=self.entry.language or found_language,
-            edition=self.entry.edition,
+            edition=title_line(self.entry.edition),
         )
 
 
@@ -108,8 +108,8 @@ def find_books(folder: Path) -> tuple[list[SourceFile], dict[str, str]]:
         hidden = any(part.startswith((".", "_", "~$")) for part in below.parts)
         if hidden or not path.is_file() or not path.resolve().is_relative_to(root) or str(below) == CATALOG:
             continue
-        if without_invisible(below.as_posix()) != below.as_posix():
-            unknown[below.as_posix()] = "its name holds characters that nobody sees: rename it"
+        if _hides(below.as_posix()):
+            unknown[title_line(below.as_posix())] = "its name holds characters that nobody sees: rename it"
         elif path.suffix.lower() in SUFFIXES:
             books.append(SourceFile(path, below.as_posix(), entries.pop(below.as_posix(), CatalogEntry(title=None))))
         else:
@@ -117,6 +117,11 @@ def find_books(folder: Path) -> tuple[list[SourceFile], dict[str, str]]:
     # A book that was deleted must go, though the catalogue still names it.
     unknown |= dict.fromkeys(sorted(entries), f"{CATALOG} names it, but it is not there")
     return books, unknown
+
+
+def _hides(name: str) -> bool:
+    """Whether a name is not what it looks like."""
+    return without_invisible(name) != name or "\n" in name or "\t" in name
 
 
 def find_course(folder: Path) -> Course:

@@ -9,7 +9,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from core.errors import ConfigError, ModelError, Overloaded
-from core.text import cjk_count, language_of
+from core.text import cjk_count, language_of, without_invisible
 from core.types import Turn
 from rag import prompts
 from rag.context import TURN, Cost, estimated_tokens
@@ -105,7 +105,7 @@ class ModelRewriter:
             reply = self._chat.invoke(messages, temperature=0.0, max_new_tokens=_TOKENS)
         except (ModelError, Overloaded, ConfigError):
             return carried
-        return checked(str(reply.text), question, history) or carried
+        return checked(without_invisible(str(reply.text)), question, history) or carried
 
     def _messages(self, question: str, history: Sequence[Turn]) -> list[BaseMessage] | None:
         """The last turns that fit, and the question; None where nothing is to be asked, or no turn fits."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from core.text import without_invisible
+from core.text import title_line, without_invisible
 from core.types import Block, BlockKind, ExtractedBook, OcrPage, Page
 
 BETWEEN_BLOCKS = "\n\n"
@@ -91,7 +91,7 @@ class TextBuilder:
 
     def start_page(self, number: int, label: str | None) -> None:
         """Blocks added from now on stand on page `number` (1-based), printed `label`."""
-        self._pages.append((number, label, self._length))
+        self._pages.append((number, title_line(label or "") or None, self._length))
 
     def add(self, kind: BlockKind, text: str, *, level: int = 0, continues: bool = False) -> None:
         """Append a block; blank text adds nothing. `level` is 1 to 6 for headings."""

@@ -13,6 +13,7 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from core.text import without_invisible
 from server.rendering.formulas import mathml
 from server.rendering.programs import program
 
@@ -27,7 +28,8 @@ def html_of(markdown: str) -> str:
     Raw HTML is shown as its source, a picture as the text that stands for it, a formula as MathML. Markers such as
     [1] stay as they are, also where the text defines a link of that name.
     """
-    return str(_parser().render(markdown))
+    # Entities may stand for characters that nobody sees.
+    return without_invisible(str(_parser().render(markdown)))
 
 
 def _parser() -> MarkdownIt:

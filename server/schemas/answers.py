@@ -17,7 +17,7 @@ SEARCH_QUERY: Any = Field(
     description="The question as it was searched for, where the conversation had to complete it; else null.",
     examples=["死锁的必要条件有哪些？"],
 )
-Name = Annotated[str, Field(min_length=1, max_length=500)]
+Name = Annotated[str, Field(min_length=1, max_length=500), Visible]
 TopK = Annotated[int | None, Field(ge=1, le=50, description="Passages wanted.", examples=[5])]
 Books = Annotated[
     list[Name],

@@ -57,9 +57,6 @@ _NoTools = Annotated[Any, _refused("Keben calls no tools, leave it out", None, [
 _NoAudio = Annotated[Any, _refused("questions and answers are text, leave it out", None), _REFUSED]
 
 
-_Content = Annotated[str, BeforeValidator(_text), Visible, Field(max_length=_LONGEST_MESSAGE), WithJsonSchema(_SCHEMA)]
-
-
 class ChatMessage(BaseModel):
     """One message. Further fields that clients send along, as those of an answer sent back, are not looked at."""
 
