@@ -138,6 +138,13 @@ def normalised(text: str, count: int) -> str:
     return stream.feed(text) + stream.finish()
 
 
+def numbers_in(text: str, count: int) -> tuple[int, ...]:
+    """The passages, of `count`, that the markers of `text` name, in order; an index in code is no marker."""
+    reader = MarkerReader(count)
+    runs = (token for token in (*reader.feed(text), *reader.finish()) if isinstance(token, Run))
+    return tuple(dict.fromkeys(number for run in runs for number in run.numbers))
+
+
 def without_markers(text: str) -> str:
     """`text` with no markers, nor the blanks before them."""
     reader = MarkerReader(0)

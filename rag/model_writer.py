@@ -1,6 +1,5 @@
 """Answers that a language model writes from passages, checked against them."""
 
-import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from core.types import Citation, GenerationOptions, Passage, Trimmed, Unsupporte
 from rag import prompts
 from rag.citation_check import Checked, CheckedStream, Statement, check
 from rag.draft import cite
-from rag.markers import MarkerStream, without_markers
+from rag.markers import MarkerStream, numbers_in, without_markers
 from rag.messages import Asked, bare_messages, messages
 from rag.retrieve import coverage
 from rag.support import Embed, evidence_of
@@ -24,7 +23,6 @@ from rag.units import units_of
 from rag.writers import Abandoned, Draft, Task
 from vector_db.tokenizer import tokens
 
-_MARKER = re.compile(r"\[(\d{1,2})\]")
 _OPTIONS = ("max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "seed")
 
 
@@ -124,7 +122,7 @@ def _citations(checked: Checked, passages: Sequence[Passage]) -> tuple[Citation,
     citing: dict[int, str] = {}
     for statement in checked.statements:
         sentence = checked.text[statement.start : statement.end]
-        for number in map(int, _MARKER.findall(sentence)):
+        for number in numbers_in(sentence, len(passages)):
             citing[number] = citing.get(number, "") + " " + without_markers(sentence)
     return tuple(_best_quote(number, said, passages[number - 1]) for number, said in sorted(citing.items()))
 
