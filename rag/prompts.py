@@ -102,6 +102,9 @@ _TEACHER: dict[Language, str] = {
     ),
 }
 _MOST_SUBJECTS = 4
+_LONGEST_NAME = 60  # characters
+# Ends of sentences, and what tokens and markers are made of.
+_NO_NAME = re.compile(r"[。！？!?；;<>|\[\]{}`]|\.\s|https?:")
 
 _PASSAGE: dict[Language, str] = {
     "zh": "[{number}] 《{book}》{heading}\n{text}",
@@ -262,9 +265,15 @@ def without_turn_markers(text: str) -> str:
     return escaping.quoted(text, _LABELS)
 
 
+def _name(subject: str) -> str:
+    """A subject as the rules may name it; "" for what is none: a title that a book gives itself may be an order."""
+    name = escaping.one_line(subject.strip().strip("《》"))
+    return name if len(name) <= _LONGEST_NAME and not _NO_NAME.search(name) else ""
+
+
 def _role(language: Language, subjects: Sequence[str], title: str) -> str:
     """The assistant of a course, which has the title that the teacher gave it or the names of its subjects."""
-    names = [escaping.one_line(name.strip().strip("《》")) for name in subjects[:_MOST_SUBJECTS]]
+    names = [name for subject in subjects[:_MOST_SUBJECTS] if (name := _name(subject))]
     if title := escaping.one_line(title.strip().strip("《》")):
         taught = ("、" if language == "zh" else ", ").join(name for name in names if name != title)
         title = _NAMED[language].format(name=title)
