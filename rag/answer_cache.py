@@ -6,18 +6,19 @@ long as its key is, and nothing has to be taken back.
 
 import re
 import threading
-import unicodedata
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from core.text import compatible
 from core.types import Answer, Passage
 
 if TYPE_CHECKING:
     from rag.answer import Question
 
 _SPACE = re.compile(r"\s+")
-_END = re.compile(r"[\s?？.。!！]+$")
+# Not !, which is a factorial in 怎么计算 n!
+_END = re.compile(r"[\s?？.。]+$")
 _EACH = 2000  # bytes of an entry besides its texts
 
 Key = tuple[str, str, "Question"]
@@ -85,5 +86,8 @@ class AnswerCache:
 
 
 def normalised(text: str) -> str:
-    """The question without what does not change its meaning: width of letters, spaces, marks at its end."""
-    return _END.sub("", _SPACE.sub(" ", unicodedata.normalize("NFKC", text)).strip())
+    """The question without what does not change its meaning: width of letters, spaces, marks at its end.
+
+    Not by NFKC, to which x² is x2; and not without capitals, which a model reads: P is power, p momentum.
+    """
+    return _END.sub("", _SPACE.sub(" ", compatible(text)).strip())
