@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from core.settings import Settings
     from finetune.conversations import Conversation
-    from server.answer_log import AnswerLog, FeedbackRecord
+    from server.answer_log import AnswerLog
+    from server.answer_records import FeedbackRecord
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="Feedback on answers: review and export."
@@ -28,7 +29,7 @@ _NEAR = 0.5
 
 
 class Chosen(StrEnum):
-    """As `server.answer_log.State`."""
+    """As `server.answer_records.State`."""
 
     new = "new"
     accepted = "accepted"
@@ -114,6 +115,7 @@ def gaps(
     as_json: Json = False,
 ) -> None:
     """Show what students asked and the books do not answer, by the section that comes nearest."""
+    from server.answer_log import nothing_kept
     from server.gaps import MARGIN, gaps_of
     from server.schemas.feedback import GapBody
     from vector_db.layout import KnowledgeBaseFolder
@@ -127,6 +129,8 @@ def gaps(
         threshold = calibration.threshold if calibration else _NEAR
     with closing(_log(settings)) as log:
         found = gaps_of(log.asked(folder.kb, time.time() - days * 86400, threshold + MARGIN, _ALL))
+    if not found and not settings.server.keep_answers_days:
+        raise nothing_kept()
     if as_json:
         print_json({"days": days, "gaps": [GapBody.of(gap).model_dump(mode="json") for gap in found]})
         return
@@ -177,4 +181,4 @@ def _settings() -> "Settings":
 def _log(settings: "Settings") -> "AnswerLog":
     from server.answer_log import AnswerLog
 
-    return AnswerLog(settings.state_dir, settings.server.keep_answers_days)
+    return AnswerLog(settings.state_dir, None)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rag.answer_cache import normalised
-from server.answer_log import AnswerRecord
+from server.answer_records import AnswerRecord
 
 _SHOWN = 5
 # An answer whose best passage is hardly above the threshold of refusals may well miss the question.

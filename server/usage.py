@@ -4,7 +4,6 @@ A small SQLite file: counts survive a restart, and two workers do not allow twic
 count: a machine that loses power may forget a minute, which harms nobody.
 """
 
-import fcntl
 import math
 import os
 import secrets
@@ -19,6 +18,7 @@ from typing import NoReturn
 
 from core.errors import RateLimited, StorageError
 from server.access import Principal
+from server.database import close_database, open_database
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS sent (key TEXT, at REAL);
@@ -28,7 +28,6 @@ CREATE TABLE IF NOT EXISTS running (lease TEXT PRIMARY KEY, key TEXT, process IN
 CREATE INDEX IF NOT EXISTS running_of ON running (key);
 """
 _MINUTE, _DAY = 60, 86400
-_WAIT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +54,8 @@ class Usage:
         """folder: where the service keeps its state. clock: seconds since 1970. Raises StorageError."""
         self._clock = clock
         self._guard = threading.Lock()
-        self._path = path = folder / "usage.sqlite"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with _alone(path):
-                self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-                self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;" + _TABLES)
-        except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"{path} cannot be opened: {error}", mend="check the folder and the disk") from error
+        self._path = folder / "usage.sqlite"
+        self._db = open_database(self._path, "PRAGMA synchronous = OFF;" + _TABLES)
         self._forget()
 
     def request(self, principal: Principal) -> Allowance | None:
@@ -188,16 +181,8 @@ class Usage:
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._guard, _alone(self._path):
-            self._db.close()
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """No other process opens or closes the file meanwhile: SQLite does not wait for a change of the journal's mode."""
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        with self._guard:
+            close_database(self._path, self._db)
 
 
 def _alive(process: int) -> bool:

@@ -23,7 +23,7 @@ from server.schemas.jobs import (
     UploadResponse,
 )
 from server.schemas.knowledge_bases import CreatedBody
-from server.service import JobsDep, PrincipalDep, StockDep, refresh
+from server.service import JobsDep, PrincipalDep, ServiceDep, StockDep, refresh
 from server.uploads import Received, receive_files
 
 router = APIRouter()
@@ -51,11 +51,14 @@ def create(body: CreateRequest, stock: StockDep, principal: PrincipalDep) -> Cre
 
 
 @router.delete("/kbs/{kb}", status_code=204, responses=problems(404, 409, 422, 503), summary="Remove a knowledge base")
-async def delete(kb: KnowledgeBaseName, stock: StockDep, jobs: JobsDep, request: Request) -> None:
-    """The knowledge base and its uploaded books are deleted; books in a folder that is kept by hand stay there."""
+async def delete(kb: KnowledgeBaseName, stock: StockDep, jobs: JobsDep, service: ServiceDep, request: Request) -> None:
+    """The knowledge base and its uploaded books are deleted; books in a folder that is kept by hand stay there. So are
+    the questions that were asked of it and the feedback on its answers: another one of this name begins without them.
+    """
     await asyncio.to_thread(jobs.require_none, kb)
     await asyncio.to_thread(stock.delete, kb)
     await refresh(request)
+    await asyncio.to_thread(service.log.forget, kb)
 
 
 @router.get("/kbs/{kb}/files", responses=problems(404, 409, 422, 503), summary="List the files")

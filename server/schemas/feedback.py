@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import Path
 from pydantic import Field
 
-from server.answer_log import FeedbackRecord
+from server.answer_records import FeedbackRecord
 from server.gaps import Gap
 from server.schemas.base import Body, RequestBody, Visible
 

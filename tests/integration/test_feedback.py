@@ -2,7 +2,11 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ from fakes import serving
 from fastapi.testclient import TestClient
 
 from cli.main import main
-from core.settings import ServerSettings, Settings
+from core.settings import PROJECT, ServerSettings, Settings
 from finetune.conversations import read_conversations
 
 QUESTION = "死锁的四个必要条件是什么？"
@@ -55,6 +59,13 @@ def test_the_same_question_is_answered_from_before_under_an_id_of_its_own(client
         assert not ask(client, QUESTION, **other)["cached"]
     refused, again = ask(client, UNANSWERED), ask(client, UNANSWERED)
     assert refused["refused"] and again["refused"] and again["cached"] and again["closest"] == refused["closest"]
+
+
+def test_the_same_question_many_times_at_once_has_one_answer_under_many_ids(client: TestClient) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        bodies = list(pool.map(lambda _: ask(client, QUESTION), range(10)))
+    assert len({body["id"] for body in bodies}) == 10
+    assert len({json.dumps([body["answer"], body["citations"], body["refused"]]) for body in bodies}) == 1
 
 
 def test_switched_off_every_answer_is_new(settings: Settings) -> None:
@@ -110,6 +121,14 @@ def test_feedback_is_given_reviewed_and_exported_to_train_on(
     assert learnt["什么是死锁？"] == "死锁是互相等待。"
     assert "循环等待" in learnt[QUESTION] and "[1]" not in learnt[QUESTION]
 
+    made = tmp_path / "made"
+    command = [sys.executable, "-m", "cli.main", "finetune", "dataset", str(out), "--out", str(made), "--json"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [row for name in ("train", "test") for row in read_conversations(made / f"{name}.jsonl")]
+    assert {row.exchanges[0].input: row.exchanges[0].output for row in rows} == learnt
+    assert {row.kind for row in rows} == {"feedback"}
+
 
 def test_gaps_tell_what_was_asked_in_vain_by_knowledge_base(client: TestClient) -> None:
     for question in (UNANSWERED, "量子纠缠如何用于隐形传态", "如何种植水稻？"):
@@ -122,3 +141,32 @@ def test_gaps_tell_what_was_asked_in_vain_by_knowledge_base(client: TestClient) 
     assert sum("量子" in question for question in examples) == 1
     assert client.get("/kbs/physics/gaps").json()["gaps"] == []
     assert client.get("/kbs/default/gaps", params={"days": 0}).status_code == 422
+
+
+def test_a_knowledge_base_of_the_same_name_begins_without_the_questions_of_one_that_was_removed(
+    client: TestClient, settings: Settings
+) -> None:
+    refused = ask(client, UNANSWERED, kb="physics")
+    feedback = {"answer_id": refused["id"], "thumb": "down"}
+    assert client.post("/feedback", json=feedback).status_code == 201
+    assert client.delete("/kbs/physics").status_code == 204
+    shutil.copytree(settings.data_dir / "default", settings.data_dir / "physics")
+    deadline = time.monotonic() + 60
+    while (response := client.get("/kbs/physics/gaps")).status_code == 404:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert response.json()["gaps"] == []
+    assert client.get("/kbs/physics/feedback").json() == {"feedback": []}
+    assert client.post("/feedback", json=feedback).status_code == 404
+
+
+def test_where_no_questions_are_kept_gaps_and_feedback_say_so(settings: Settings) -> None:
+    with serving(settings.model_copy(update={"server": ServerSettings(keep_answers_days=0)})) as client:
+        refused = ask(client, UNANSWERED)
+        told = (
+            client.get("/kbs/default/gaps"),
+            client.post("/feedback", json={"answer_id": refused["id"], "thumb": "up"}),
+        )
+        for response in told:
+            assert response.status_code == 404
+            assert "KEBEN_SERVER__KEEP_ANSWERS_DAYS" in response.json()["mend"]

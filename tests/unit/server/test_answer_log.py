@@ -1,16 +1,22 @@
 """What is kept of answers."""
 
+import fcntl
+import json
+import logging
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cli.feedback import training_rows
-from core.errors import AnswerMissing
+from cli.main import main
+from core.errors import AnswerMissing, StorageError
 from core.settings import PROJECT
 from core.types import Answer, Book, Chunk, Passage
 from server.answer_log import AnswerLog
@@ -46,6 +52,25 @@ def passage(heading: str, relevance: float) -> Passage:
 
 def everything(kb: str) -> bool:
     return True
+
+
+def kept(folder: Path) -> int:
+    """Answers in the file, as another process sees it."""
+    db = sqlite3.connect(folder / "answers.sqlite")
+    (count,) = db.execute("SELECT count(*) FROM answers").fetchone()
+    db.close()
+    return int(count)
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.01)
+
+
+def content(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir())
 
 
 def test_feedback_is_tied_to_the_answer_and_replaced_by_a_later_one(log: AnswerLog) -> None:
@@ -88,9 +113,132 @@ def test_with_no_days_nothing_is_kept(tmp_path: Path) -> None:
     with pytest.raises(AnswerMissing) as caught:
         log.give_feedback(ANSWER.id, everything, "up", "", "")
     assert "KEEP_ANSWERS_DAYS" in caught.value.mend
+    with pytest.raises(AnswerMissing, match="no questions are kept"):
+        log.asked("default", 0, 1, 100)
     log.close()
-    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert "死锁".encode() not in content
+    assert "死锁".encode() not in content(tmp_path)
+
+
+@pytest.mark.parametrize("days", [30, 0])
+def test_what_is_too_old_goes_when_the_service_starts(tmp_path: Path, clock: Clock, days: int) -> None:
+    before = AnswerLog(tmp_path, 30, clock)
+    before.record("什么是死锁？", [], ANSWER)
+    before.close()
+    assert kept(tmp_path) == 1 and "死锁".encode() in content(tmp_path)
+    clock.now += 31 * DAY
+    log = AnswerLog(tmp_path, days, clock)
+    eventually(lambda: kept(tmp_path) == 0)
+    log.close()
+    assert "死锁".encode() not in content(tmp_path)
+
+
+def test_what_is_too_old_goes_while_nobody_asks(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.answer_log._LOOK_SECONDS", 0.01)
+    log = AnswerLog(tmp_path, 30, clock)
+    log.record("什么是死锁？", [], ANSWER)
+    log.flush()
+    clock.now += 29 * DAY
+    log.flush()
+    assert kept(tmp_path) == 1
+    clock.now += 2 * DAY
+    eventually(lambda: kept(tmp_path) == 0)
+    log.close()
+
+
+def test_a_command_deletes_nothing_whatever_its_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = AnswerLog(tmp_path / ".service", 365, lambda: time.time() - 100 * DAY)
+    service.record("什么是死锁？", [], ANSWER)
+    service.close()
+    monkeypatch.setenv("KEBEN_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("KEBEN_SERVER__KEEP_ANSWERS_DAYS", "0")
+    monkeypatch.setattr("sys.argv", ["keben", "feedback", "list", "--json"])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    assert json.loads(capsys.readouterr().out) == {"feedback": []}
+    assert kept(tmp_path / ".service") == 1
+
+
+def test_what_is_known_of_a_removed_knowledge_base_goes_with_it(log: AnswerLog) -> None:
+    other = replace(ANSWER, id="a" + "1" * 32, kb="physics")
+    for answer in (ANSWER, other):
+        log.record("什么是死锁？", [], answer)
+        log.give_feedback(answer.id, everything, "up", "", "")
+    log.forget("physics")
+    assert log.feedback("physics") == [] == log.asked("physics", 0, 1, 100)
+    with pytest.raises(AnswerMissing):
+        log.give_feedback(other.id, everything, "up", "", "")
+    assert len(log.feedback("default")) == len(log.asked("default", 0, 1, 100)) == 1
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.database.WAIT_SECONDS", 0.1)
+    log = AnswerLog(tmp_path, 30)
+    log.record("什么是死锁？", [], ANSWER)
+    log.flush()
+    blocking = sqlite3.connect(tmp_path / "answers.sqlite", isolation_level=None)
+    blocking.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageError, match=r"answers\.sqlite cannot be used"):
+        log.give_feedback(ANSWER.id, everything, "up", "", "")
+    blocking.execute("ROLLBACK")
+    blocking.close()
+    log.give_feedback(ANSWER.id, everything, "up", "", "")
+    log.close()
+
+
+def test_where_too_many_wait_for_the_disk_the_rest_is_left_out_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("server.answer_log._MOST_WAITING", 3)
+    monkeypatch.setattr("server.database.WAIT_SECONDS", 60)
+    caplog.set_level(logging.WARNING)
+    log = AnswerLog(tmp_path, 30)
+    log.flush()
+    blocking = sqlite3.connect(tmp_path / "answers.sqlite", isolation_level=None)
+    blocking.execute("BEGIN IMMEDIATE")
+    for number in range(10):
+        log.record("什么是死锁？", [], replace(ANSWER, id=f"a{number:032x}"))
+        if number == 0:
+            eventually(log._waiting.empty)
+    blocking.execute("ROLLBACK")
+    blocking.close()
+    log.close()
+    assert kept(tmp_path) == 4
+    assert [record.getMessage() for record in caplog.records] == [
+        "6 answers were not kept for feedback: too many waited"
+    ]
+
+
+def test_workers_that_start_together_open_the_file_one_after_the_other(tmp_path: Path) -> None:
+    opened = list[AnswerLog]()
+    with (tmp_path / "answers.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        worker = threading.Thread(target=lambda: opened.append(AnswerLog(tmp_path, 30)))
+        worker.start()
+        worker.join(0.2)
+        assert not opened and not (tmp_path / "answers.sqlite").exists()
+    worker.join(60)
+    opened[0].close()
+
+
+def test_two_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from core.types import Answer
+from server.answer_log import AnswerLog
+log = AnswerLog(Path(sys.argv[1]), 30)
+for number in range(500):
+    log.record("问", [], Answer("答", (), False, None, "m", "default", "g"))
+    if number % 10 == 0:
+        log.flush()
+log.close()
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    processes = [subprocess.Popen(command, cwd=PROJECT) for _ in range(2)]
+    assert [process.wait(120) for process in processes] == [0, 0]
+    assert kept(tmp_path) == 1000
 
 
 def test_only_this_user_may_read_the_file(log: AnswerLog, tmp_path: Path) -> None:
