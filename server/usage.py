@@ -99,7 +99,7 @@ class Usage:
 
         Raises RateLimited when as many are being written as may, and when the day's tokens are used up.
         """
-        self._check_tokens(principal)
+        self.require_tokens(principal)
         limit = principal.limits.concurrent
         if limit is None:
             return None
@@ -135,7 +135,8 @@ class Usage:
                     (principal.id, int(self._clock() // _DAY), tokens),
                 )
 
-    def _check_tokens(self, principal: Principal) -> None:
+    def require_tokens(self, principal: Principal) -> None:
+        """Raises RateLimited when the day's tokens are used up."""
         limit = principal.limits.tokens_per_day
         if limit is None:
             return

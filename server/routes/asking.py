@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import suppress
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, Request, Response
@@ -76,27 +77,40 @@ async def ask(
 async def ask_batch(
     request: Request, body: BatchRequest, service: ServiceDep, principal: PrincipalDep
 ) -> BatchResponse | Response:
-    """Up to 32 questions, a few at a time, each of any knowledge base that the key may see. A question that cannot be
-    answered gives a problem in its place and spoils no other. Each counts as a request."""
-    client, turns = client_of(request, principal), asyncio.Semaphore(_BATCHED)
+    """Up to 32 questions, four at a time, or as many as the key may have answered now, each of any knowledge base that
+    it may see. A question that cannot be answered gives a problem in its place and spoils no other. Each counts as a
+    request."""
+    client, waiting = client_of(request, principal), iter(enumerate(body.questions))
+    results = dict[int, BatchItem]()
 
     async def one(number: int, asked: QuestionRequest) -> BatchItem:
-        async with turns:
-            try:
-                if number:  # the first was counted at the gate
-                    service.usage.request(principal)
-                answer = await answer_to(service, principal, asked.kb, asked.question_for_rag(client))
-            except KebenError as error:
-                return BatchItem(answer=None, problem=problem_of(error))
+        try:
+            if number:  # the first was counted at the gate
+                service.usage.request(principal)
+                service.usage.require_tokens(principal)
+            answer = await answer_to(service, principal, asked.kb, asked.question_for_rag(client))
+        except KebenError as error:
+            return BatchItem(answer=None, problem=problem_of(error))
         return BatchItem(answer=AnswerBody.of(answer), problem=None)
+
+    async def in_turn() -> None:
+        for number, asked in waiting:
+            results[number] = await one(number, asked)
+
+    async def beside() -> None:
+        # Where there is no room for another answer, those under way go on alone.
+        with suppress(KebenError), request.state.slot():
+            await in_turn()
 
     async def all_of_them() -> list[BatchItem]:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(*item)) for item in enumerate(body.questions)]
-        return [task.result() for task in tasks]
+            group.create_task(in_turn())
+            for _ in range(min(_BATCHED, len(body.questions)) - 1):
+                group.create_task(beside())
+        return [results[number] for number in range(len(body.questions))]
 
-    results = await while_connected(request, all_of_them())
-    return Response(status_code=GONE) if results is None else BatchResponse(results=results)
+    answered = await while_connected(request, all_of_them())
+    return Response(status_code=GONE) if answered is None else BatchResponse(results=answered)
 
 
 @router.post("/search", responses=problems(404, 422, 503), summary="Find passages")
