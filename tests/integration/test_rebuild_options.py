@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     texts: list[str] = []
 
     def opened(settings: EmbeddingSettings) -> Embedder:
-        embedder = open_embedder(settings)
+        # One of its own: the bundled one is shared with what measures refusals.
+        embedder = copy(open_embedder(settings))
         encode = embedder.encode
 
         def watched(new: Sequence[str]) -> Vectors:
