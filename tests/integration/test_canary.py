@@ -207,7 +207,10 @@ def used(url: str, side: Side, key: str) -> dict[str, str]:
         while client.get(f"/jobs/{job['id']}").json()["status"] == "running":
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        generation = client.get(f"/kbs/{side.kb}").json()["generation"]
+        # The service looks for a new generation only now and then.
+        while (generation := client.get(f"/kbs/{side.kb}").json()["generation"]) == answer["generation"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         return {"answer": answer["id"], "job": job["id"], "generation": generation, "key": key.split("_")[1]}
 
 

@@ -77,7 +77,7 @@ def test_ask_prints_json(keben: Keben, library_settings: Settings) -> None:
     answer = done.json()
     assert set(answer) == {
         "answer", "citations", "refused", "reason", "model", "kb", "generation", "timings_ms", "search_query",
-        "closest", "usage", "fallback", "unsupported", "trimmed",
+        "closest", "usage", "fallback", "unsupported", "trimmed", "id", "cached",
     }  # fmt: skip
     assert answer["citations"][0]["heading_path"] == ["死锁", "死锁的必要条件"]
     assert answer["refused"] is False

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 
 import pytest
@@ -144,7 +145,8 @@ def test_what_was_done_before_the_kill_is_not_done_again(
 
     def opened_for_questions(settings: EmbeddingSettings) -> Embedder:
         # What is refused is measured with questions; passages are not embedded again.
-        embedder = open_embedder(settings)
+        # One of its own: the bundled one is shared with what measures refusals.
+        embedder = copy(open_embedder(settings))
         monkeypatch.setattr(embedder, "encode", again)
         return embedder
 

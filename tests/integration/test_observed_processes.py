@@ -24,7 +24,7 @@ ASKED = {"question": SECRET}
 @pytest.fixture
 def settings(tmp_path: Path, library_settings: Settings) -> Settings:
     """Settings of a copy of the knowledge base, with a folder of its own for the service's state."""
-    shutil.copytree(library_settings.data_dir, tmp_path / "data")
+    shutil.copytree(library_settings.data_dir, tmp_path / "data", ignore=shutil.ignore_patterns(".service"))
     return library_settings.model_copy(update={"data_dir": tmp_path / "data"})
 
 
@@ -63,16 +63,14 @@ def test_neither_keys_nor_questions_are_on_standard_error(settings: Settings, tm
 def test_an_unexpected_error_is_logged_once_with_the_id_of_its_request(settings: Settings, tmp_path: Path) -> None:
     with process(settings.data_dir, tmp_path) as (running, url):
         with sqlite3.connect(settings.state_dir / "answers.sqlite") as kept:
-            kept.execute("DROP TABLE feedback")
+            kept.execute("INSERT INTO feedback (id, kb) VALUES ('1', 'default')")
         answered = httpx.get(f"{url}/kbs/default/feedback", timeout=60)
         assert answered.status_code == 500 and answered.json()["type"] == "urn:keben:bug"
         running.send_signal(signal.SIGTERM)
         _, err = running.communicate(timeout=60)
     request, error = logged(err)
     assert request["level"] == "warning" and (request["status"], request["code"]) == (500, "bug")
-    assert (
-        error["level"] == "error" and "OperationalError" in error["traceback"] and "answer_log.py" in error["traceback"]
-    )
+    assert error["level"] == "error" and "ValueError" in error["traceback"] and "feedback.py" in error["traceback"]
     assert request["request_id"] == error["request_id"] == answered.headers["X-Request-ID"]
 
 
