@@ -70,7 +70,7 @@ def test_an_unexpected_error_is_logged_once_with_the_id_of_its_request(settings:
         _, err = running.communicate(timeout=60)
     request, error = logged(err)
     assert request["level"] == "warning" and (request["status"], request["code"]) == (500, "bug")
-    assert error["level"] == "error" and "ValueError" in error["traceback"] and "feedback.py" in error["traceback"]
+    assert error["level"] == "error" and "TypeError" in error["traceback"] and "feedback.py" in error["traceback"]
     assert request["request_id"] == error["request_id"] == answered.headers["X-Request-ID"]
 
 
