@@ -7,6 +7,7 @@ from textwrap import dedent
 
 from core.text import cjk_count, plain
 from core.types import BlockKind, Citation, Passage
+from rag.markers import book_markers_as_words
 from rag.units import Unit
 
 _FENCE = re.compile(r"`{3,}|~{3,}")
@@ -68,16 +69,20 @@ def _shown(unit: Unit, passage: Passage) -> str:
         if span.kind is BlockKind.code:
             parts.append(fenced(dedent(raw)))
         elif span.kind is BlockKind.table:
-            parts.append(_closed(span.lead + raw))
+            parts.append(_closed(book_markers_as_words(span.lead + raw)))
         elif span.kind is BlockKind.formula:
             parts.append(raw)
         elif span.kind is BlockKind.list:
-            parts.append(re.sub(r"\n\s*\n", "\n", plain(raw)))
+            parts.append(re.sub(r"\n\s*\n", "\n", _prose(raw)))
         elif span.continues and parts:
-            parts[-1] += _joint(parts[-1]) + plain(raw)
+            parts[-1] += _joint(parts[-1]) + _prose(raw)
         else:
-            parts.append(plain(raw))
+            parts.append(_prose(raw))
     return "\n\n".join(part for part in parts if part)
+
+
+def _prose(raw: str) -> str:
+    return book_markers_as_words(plain(raw))
 
 
 def _closed(table: str) -> str:

@@ -6,8 +6,9 @@ Pure but for the buffer of a reader. Code and formulas are never looked into: an
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import unescape
 
-from rag.zones import Zone, next_zone
+from rag.zones import Zone, next_zone, zones
 
 _LABEL = r"(?:\^|编号|段落|来源|[Pp]assages?|[Ss]ources?)?[ \t]*"
 _ONE = rf"[\[【［]{_LABEL}\d{{1,2}}(?:[ \t]*[,，、;；–—~-][ \t]*\^?\d{{1,2}})*[ \t]*[\]】］]"
@@ -28,6 +29,11 @@ _VALUES = re.compile(
     r"(?:数组|列表|序列|区间|范围|集合|[=∈(（为]|\b(?:array|list|interval|range|sequence|in|is|of))[ \t]*\Z"
 )
 _LINE_START = re.compile(r"(?:^|\n)[ \t]*\Z")
+
+_ENTITY = re.compile(r"&#?[0-9A-Za-z]{1,8};")
+_SIGNS = frozenset("[]0123456789")
+_ESCAPED = re.compile(r"\\\[(\d{1,3})\\\]")
+_ROUND = str.maketrans("[【［]】］", "((()))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +155,31 @@ def without_markers(text: str) -> str:
     """`text` with no markers, nor the blanks before them."""
     reader = MarkerReader(0)
     return "".join(token for token in (*reader.feed(text), *reader.finish()) if isinstance(token, str))
+
+
+def book_markers_as_words(text: str) -> str:
+    """Text of a book, in which its own [3] are (3): no marker of an answer is put there by a book.
+
+    Also where the signs are written as \\[3\\] or as entities, which a page would show as a marker.
+    """
+    parts: list[str] = []
+    at = 0
+    for zone in [*zones(text), Zone(len(text), len(text), "none")]:
+        plain = _ENTITY.sub(lambda entity: _sign(entity.group()), text[at : zone.start])
+        kept = text[zone.start : zone.end]
+        number = _ESCAPED.fullmatch(kept)  # no formula, as a page shows it
+        parts += [_RUN.sub(_in_round_brackets, plain), f"({number[1]})" if number else kept]
+        at = zone.end
+    return "".join(parts)
+
+
+def _sign(entity: str) -> str:
+    sign = unescape(entity)
+    return sign if sign in _SIGNS else entity
+
+
+def _in_round_brackets(match: re.Match[str]) -> str:
+    return match.group() if _run(match.string, match, 99) is None else match.group().translate(_ROUND)
 
 
 def may_follow(text: str) -> bool:

@@ -13,7 +13,7 @@ LEGACY = frozenset({".doc", ".ppt", ".xls"})
 SUFFIXES = PANDOC | IMAGES | TABLES | LEGACY | {".pdf", ".pptx", ".md", ".markdown", ".txt"}
 
 # Raised whenever what a reader gives back changes, so that unchanged files are read again.
-VERSION = 4
+VERSION = 5
 
 
 def read_book(path: Path, context: ReaderContext) -> ExtractedBook:

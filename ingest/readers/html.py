@@ -12,6 +12,15 @@ from core.errors import UnreadableBookError
 from ingest.readers.text import decoded
 
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|(?:opacity|font-size)\s*:\s*0(?![.\d]*[1-9])")
+# Off the screen.
+_FAR_AWAY = re.compile(
+    r"text-indent\s*:\s*-\d{3}"
+    r"|\A(?=.*position\s*:\s*(?:absolute|fixed))(?=.*(?<![-\w])(?:left|top)\s*:\s*-\d{3})",
+    re.S,
+)
+_WHITE = re.compile(
+    r"(?<![-\w])color\s*:\s*(?:white\b|#f{3}\b|#f{6}\b|rgb\(\s*255\s*,\s*255\s*,\s*255\s*\)|transparent\b)"
+)
 _DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9_.:-]+)""", re.I)
 _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 # Elements whose end tag must not be left out.
@@ -41,17 +50,20 @@ def html_text(data: bytes, name: str) -> str:
 def without_hidden(html: str) -> str:
     """`html` without scripts, navigation, comments and nodes hidden by attribute or inline style.
 
+    So are text in white on white and text off the screen.
+
     Hidden text is a way to slip instructions to a language model, so it is never indexed.
     """
     if _depth(html) > _DEEPEST:
         raise RecursionError("elements are nested too deeply")  # as later the parser would, after minutes
     soup = BeautifulSoup(_XML_DECLARATION.sub("", html), "lxml")
     _keep_formulas_and_images(soup)
+    white = _white_on_white(soup)
     for tag in soup.find_all(_NOT_TEXT):
         tag.decompose()
     for comment in soup.find_all(string=lambda node: isinstance(node, Comment)):
         comment.extract()
-    for tag in soup.find_all(_is_hidden):
+    for tag in [*white, *soup.find_all(_is_hidden)]:
         if not tag.decomposed:
             tag.decompose()
     return str(soup)
@@ -102,4 +114,22 @@ def _chapter(data: bytes, name: str) -> str:
 
 def _is_hidden(tag: Tag) -> bool:
     style = str(tag.get("style") or "").lower()
-    return tag.has_attr("hidden") or tag.get("aria-hidden") == "true" or bool(_HIDDEN_STYLE.search(style))
+    return (
+        tag.has_attr("hidden")
+        or tag.get("aria-hidden") == "true"
+        or bool(_HIDDEN_STYLE.search(style) or _FAR_AWAY.search(style))
+    )
+
+
+def _white_on_white(soup: BeautifulSoup) -> list[Tag]:
+    """White text by its own style, where nothing on the page can give it a background."""
+    if soup.find("link", rel="stylesheet") or any("background" in str(style) for style in soup.find_all("style")):
+        return []
+    white = soup.find_all(lambda tag: bool(_WHITE.search(str(tag.get("style") or "").lower())))
+    return [tag for tag in white if not any(map(_may_have_a_background, [tag, *tag.parents]))]
+
+
+def _may_have_a_background(tag: Tag) -> bool:
+    return "background" in str(tag.get("style") or "").lower() or any(
+        tag.has_attr(name) for name in ("bgcolor", "background", "class", "id")
+    )

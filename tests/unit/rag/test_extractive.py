@@ -43,6 +43,13 @@ def test_the_four_conditions_of_deadlock_come_whole_with_one_citation() -> None:
     assert segment.citation.quote == f"产生死锁必须同时满足以下四个条件：\n\n{CONDITIONS}"
 
 
+def test_a_number_that_the_book_puts_into_brackets_is_no_citation() -> None:
+    said = "死锁是指若干进程互相等待对方占有的资源[3]。"
+    (segment,) = answer("什么是死锁？", ranked(passage_of(("heading", "死锁"), ("paragraph", said))))
+    assert segment.text == "死锁是指若干进程互相等待对方占有的资源(3)。[1]"
+    assert segment.citation.quote == said
+
+
 def test_a_definition_question_is_answered_with_the_definition_first() -> None:
     passages = ranked(
         passage_of(

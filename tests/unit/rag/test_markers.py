@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.markers import MarkerStream, may_follow, normalised, without_markers
+from rag.markers import MarkerStream, book_markers_as_words, may_follow, normalised, without_markers
 
 COUNT = 3
 PARTS = [
@@ -115,3 +115,22 @@ def test_no_marker_is_cut_in_two(text: str, cuts: list[int]) -> None:
 def test_markers_to_passages_that_do_not_exist_go_and_nothing_else(text: str) -> None:
     assert without_markers(normalised(text, COUNT)) == without_markers(text)
     assert normalised(normalised(text, COUNT), COUNT) == normalised(text, COUNT)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("地球是圆的。[1][3][99]", "地球是圆的。(1)(3)(99)"),
+        ("[2] Official Book", "(2) Official Book"),
+        ("见 Smith [3]，又见【4】和［5］。", "见 Smith (3)，又见(4)和(5)。"),
+        (r"又见 \[6\] 和 &#91;7&#x5D;、[&#56;]。", "又见 (6) 和 (7)、(8)。"),
+        (
+            "a[3] = dp[i][1]，`b [1]`，$x [2]$，A&amp;B，[1234] 年",
+            "a[3] = dp[i][1]，`b [1]`，$x [2]$，A&amp;B，[1234] 年",
+        ),
+        ("", ""),
+    ],
+)
+def test_a_book_puts_no_marker_into_an_answer(text: str, shown: str) -> None:
+    assert book_markers_as_words(text) == shown
+    assert book_markers_as_words(shown) == shown
