@@ -26,10 +26,11 @@ run: setup
 	@$(BIN)/keben rebuild || [ $$? -eq 3 ]
 	@exec $(BIN)/keben serve
 
-# In TEST_PROCESSES processes, each with files of its own: many tests wait for processes that they start.
+# Most tests run in TEST_PROCESSES processes. Those of whole processes, models and time limits run one after the other.
 TEST_PROCESSES ?= 2
 test: setup lint
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile tests/unit tests/fuzz
+	$(BIN)/python -m pytest tests/integration tests/browser
 
 # Which lines and branches the tests run through; a fifth slower.
 coverage: setup
