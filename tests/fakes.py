@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
@@ -118,6 +119,11 @@ def gathered(stream: AsyncIterator[T]) -> list[T]:
         return [item async for item in stream]
 
     return asyncio.run(collect())
+
+
+def copy_knowledge_bases(settings: Settings, data_dir: Path) -> None:
+    """Those of `settings`, without the service's state: what other tests have asked, counted and made keys for."""
+    shutil.copytree(settings.data_dir, data_dir, ignore=shutil.ignore_patterns(".service"))
 
 
 @contextmanager

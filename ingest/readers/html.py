@@ -48,9 +48,8 @@ def html_text(data: bytes, name: str) -> str:
 
 
 def without_hidden(html: str) -> str:
-    """`html` without scripts, navigation, comments and nodes hidden by attribute or inline style.
-
-    So are text in white on white and text off the screen.
+    """`html` without scripts, navigation, comments and nodes hidden by attribute or inline style, white on white and
+    off the screen too.
 
     Hidden text is a way to slip instructions to a language model, so it is never indexed.
     """
@@ -112,8 +111,12 @@ def _chapter(data: bytes, name: str) -> str:
         return data.decode(errors="replace")
 
 
+def _style(tag: Tag) -> str:
+    return str(tag.get("style") or "").lower()
+
+
 def _is_hidden(tag: Tag) -> bool:
-    style = str(tag.get("style") or "").lower()
+    style = _style(tag)
     return (
         tag.has_attr("hidden")
         or tag.get("aria-hidden") == "true"
@@ -125,11 +128,9 @@ def _white_on_white(soup: BeautifulSoup) -> list[Tag]:
     """White text by its own style, where nothing on the page can give it a background."""
     if soup.find("link", rel="stylesheet") or any("background" in str(style) for style in soup.find_all("style")):
         return []
-    white = soup.find_all(lambda tag: bool(_WHITE.search(str(tag.get("style") or "").lower())))
+    white = soup.find_all(lambda tag: bool(_WHITE.search(_style(tag))))
     return [tag for tag in white if not any(map(_may_have_a_background, [tag, *tag.parents]))]
 
 
 def _may_have_a_background(tag: Tag) -> bool:
-    return "background" in str(tag.get("style") or "").lower() or any(
-        tag.has_attr(name) for name in ("bgcolor", "background", "class", "id")
-    )
+    return "background" in _style(tag) or any(tag.has_attr(name) for name in ("bgcolor", "background", "class", "id"))

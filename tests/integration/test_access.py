@@ -1,12 +1,11 @@
 """Who may do what, route by route."""
 
-import shutil
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fakes import serving
+from fakes import copy_knowledge_bases, serving
 from fastapi.testclient import TestClient
 from starlette.routing import Mount, Route
 
@@ -76,7 +75,7 @@ ABLE = {ASK: {ASK, MANAGE, ADMIN}, MANAGE: {MANAGE, ADMIN}, ADMIN: {ADMIN}}
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory, library_settings: Settings) -> Settings:
     folder = tmp_path_factory.mktemp("access")
-    shutil.copytree(library_settings.data_dir, folder / "data", ignore=shutil.ignore_patterns(".service"))
+    copy_knowledge_bases(library_settings, folder / "data")
     server = ServerSettings(requests_per_minute=None)
     return Settings(data_dir=folder / "data", source_dir=library_settings.source_dir, server=server)
 

@@ -1,7 +1,6 @@
 """Batches beside the limits of a key, and for a client that leaves: over a real HTTP server, with a slow model."""
 
 import json
-import shutil
 import socket
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fakes import copy_knowledge_bases
 from live_server import Live, live
 
 from core.settings import LlmSettings, Settings
@@ -91,7 +91,7 @@ def model() -> Iterator[SlowModel]:
 
 @pytest.fixture
 def served(tmp_path: Path, library_settings: Settings, model: SlowModel) -> Iterator[tuple[Live, KeyStore]]:
-    shutil.copytree(library_settings.data_dir, tmp_path / "data", ignore=shutil.ignore_patterns(".service"))
+    copy_knowledge_bases(library_settings, tmp_path / "data")
     llm = LlmSettings(urls=(model.url,), served_name="m", retries=0)
     settings = Settings(data_dir=tmp_path / "data", source_dir=library_settings.source_dir, llm=llm)
     with live(settings) as server:

@@ -1,13 +1,13 @@
 """The Python client against a real service."""
 
 import asyncio
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fakes import copy_knowledge_bases
 from live_server import live
 
 from core.settings import ServerSettings, Settings
@@ -36,7 +36,7 @@ PHYSICS = "# 物理\n\n## 热学\n\n### 比热容\n\n比热容是单位质量的
 def service(tmp_path_factory: pytest.TempPathFactory, library_settings: Settings) -> Iterator[tuple[str, str]]:
     """Address and key."""
     folder = tmp_path_factory.mktemp("client")
-    shutil.copytree(library_settings.data_dir, folder / "data", ignore=shutil.ignore_patterns(".service"))
+    copy_knowledge_bases(library_settings, folder / "data")
     settings = Settings(
         data_dir=folder / "data", source_dir=library_settings.source_dir, server=ServerSettings(poll_seconds=0.1)
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import serving
+from fakes import copy_knowledge_bases, serving
 from fastapi.testclient import TestClient
 
 from cli.main import main
@@ -24,8 +24,7 @@ UNANSWERED = "量子纠缠如何用于隐形传态？"
 
 @pytest.fixture
 def settings(tmp_path: Path, library_settings: Settings) -> Settings:
-    # Without what other tests have asked.
-    shutil.copytree(library_settings.data_dir, tmp_path / "data", ignore=shutil.ignore_patterns(".service"))
+    copy_knowledge_bases(library_settings, tmp_path / "data")
     shutil.copytree(tmp_path / "data" / "default", tmp_path / "data" / "physics")
     return Settings(data_dir=tmp_path / "data", source_dir=library_settings.source_dir)
 

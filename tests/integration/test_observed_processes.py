@@ -1,7 +1,6 @@
 """What real processes of the service tell: logs on stderr, counts of several workers, a collector that hangs."""
 
 import json
-import shutil
 import signal
 import socket
 import sqlite3
@@ -10,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fakes import copy_knowledge_bases
 from prometheus_client.parser import text_string_to_metric_families
 from server_processes import eventually, process, workers_of
 
@@ -24,7 +24,7 @@ ASKED = {"question": SECRET}
 @pytest.fixture
 def settings(tmp_path: Path, library_settings: Settings) -> Settings:
     """Settings of a copy of the knowledge base, with a folder of its own for the service's state."""
-    shutil.copytree(library_settings.data_dir, tmp_path / "data", ignore=shutil.ignore_patterns(".service"))
+    copy_knowledge_bases(library_settings, tmp_path / "data")
     return library_settings.model_copy(update={"data_dir": tmp_path / "data"})
 
 

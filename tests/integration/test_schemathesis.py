@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fakes import copy_knowledge_bases
 from live_server import live
 
 from core.settings import ServerSettings, Settings
@@ -44,7 +45,7 @@ def told(done: "subprocess.CompletedProcess[str]") -> str:
 
 @pytest.mark.timeout(20_000)
 def test_every_response_is_as_described(tmp_path: Path, library_settings: Settings, books_dir: Path) -> None:
-    shutil.copytree(library_settings.data_dir, tmp_path / "data", ignore=shutil.ignore_patterns(".service"))
+    copy_knowledge_bases(library_settings, tmp_path / "data")
     shutil.copytree(books_dir, tmp_path / "books")
     server = ServerSettings(requests_per_minute=None, concurrent=None)
     settings = Settings(data_dir=tmp_path / "data", source_dir=tmp_path / "books", server=server)
