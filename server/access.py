@@ -73,7 +73,8 @@ _WRITES = Rule(Role.ask, answers=True)
 
 RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/"): _PUBLIC,
-    ("GET", "/page/{name}"): _PUBLIC,
+    ("GET", "/page/{name:path}"): _PUBLIC,
+    ("GET", "/me"): _ASK,
     # Once or twice a second while an answer comes in.
     ("POST", "/render"): Rule(Role.ask, counted=False),
     ("GET", "/docs"): _PUBLIC,

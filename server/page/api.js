@@ -4,6 +4,8 @@ import { t } from "./i18n.js";
 import { askForKey } from "./key.js";
 import { loadKey } from "./store.js";
 
+const PAUSE_SECONDS = 2;
+
 export class Problem extends Error {
   constructor(status, detail, mend = "") {
     super(detail);
@@ -13,23 +15,28 @@ export class Problem extends Error {
   }
 }
 
+// What went wrong, and the mend, in a line.
+export const told = (error) => [error.detail ?? error.message, error.mend].filter(Boolean).join(" — ");
+
+export const pause = () => new Promise((resolve) => setTimeout(resolve, PAUSE_SECONDS * 1000));
+
 // The response, if it is a good one; else throws Problem, or AbortError once `signal` has stopped it.
-export async function request(path, { body, signal } = {}) {
+export async function request(path, { method, body, signal } = {}) {
   for (;;) {
     const key = loadKey();
-    const response = await send(path, body, key, signal);
+    const response = await send(path, method ?? (body ? "POST" : "GET"), body, key, signal);
     if (response.ok) return response;
     if (response.status === 401 && (await askForKey(key))) continue;
     throw await problemOf(response);
   }
 }
 
-async function send(path, body, key, signal) {
+async function send(path, method, body, key, signal) {
   const headers = {};
   if (key) headers.Authorization = `Bearer ${key}`;
   if (body) headers["Content-Type"] = "application/json";
   try {
-    return await fetch(path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), signal });
+    return await fetch(path, { method, headers, body: body && JSON.stringify(body), signal });
   } catch (error) {
     throw error instanceof TypeError ? new Problem(0, t("offline"), t("offlineMend")) : error;
   }
@@ -44,11 +51,14 @@ async function problemOf(response) {
   }
 }
 
-export const json = async (path, options) => (await request(path, options)).json();
+export async function json(path, options) {
+  const response = await request(path, options);
+  return response.status === 204 ? null : response.json();
+}
 
-// Name and data of each event of an answer, as it comes.
-export async function* events(path, body, signal) {
-  const response = await request(path, { body, signal });
+// Name and data of each server-sent event, as it comes. options: as of `request`.
+export async function* events(path, options) {
+  const response = await request(path, options);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let waiting = "";
   for (;;) {

@@ -1,87 +1,68 @@
-// Wires the page together.
+// Wires the page together: the views, and who may see them.
 
-import { json } from "./api.js";
-import { Conversation } from "./conversation.js";
-import { button, byId, el } from "./dom.js";
-import { switchLanguage, t, translate } from "./i18n.js";
-import { Options } from "./options.js";
-import { Panel } from "./panel.js";
+import { json, pause, told } from "./api.js";
+import { AskView } from "./ask/ask.js";
+import { byId } from "./dom.js";
+import { switchLanguage, translate } from "./i18n.js";
 import { followTheme } from "./theme.js";
 
-const START_SECONDS = 2;
+// Loaded when they are first looked at: most people only ask. Each view has show, hide, draw and focus.
+const LATER = {};
+const views = { ask: new AskView() };
+let current = null;
 
 translate();
 followTheme(byId("theme"));
-const panel = new Panel();
-const options = new Options(showExamples);
-const conversation = new Conversation(options, panel);
-const question = byId("question");
 
-byId("composer").onsubmit = (event) => {
-  event.preventDefault();
-  if (conversation.isWriting || !question.value.trim()) return;
-  conversation.ask(question.value.trim());
-  question.value = "";
-  fit();
-};
-byId("stop").onclick = () => conversation.stop();
-byId("clear").onclick = () => conversation.clear();
 byId("language").onclick = () => {
   switchLanguage();
-  panel.close();
-  options.draw();
-  conversation.draw();
+  for (const view of Object.values(views)) view.draw();
 };
-
-question.oninput = fit;
-question.onkeydown = (event) => {
-  // Enter also ends the writing of Chinese characters in an input method: that one does not send.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+byId("skip").onclick = (event) => {
   event.preventDefault();
-  byId("composer").requestSubmit();
+  views[current].focus();
 };
 
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || event.isComposing || byId("key-dialog").open) return;
-  if (conversation.isWriting) conversation.stop();
-  else if (panel.isOpen) panel.close();
-});
-
-// As high as its text; the style sheet bounds it.
-function fit() {
-  question.style.height = "auto";
-  question.style.height = `${question.scrollHeight}px`;
+// The view that the address names; one that is not offered is not shown.
+function wanted() {
+  const name = location.hash.slice(2);
+  const link = byId("views").querySelector(`a[href="#/${CSS.escape(name)}"]`);
+  return link && !link.hidden && !byId("views").hidden ? name : "ask";
 }
 
-async function showExamples() {
-  byId("examples").replaceChildren();
-  if (!options.kb) return;
-  let questions = [];
-  try {
-    ({ questions } = await json(`kbs/${encodeURIComponent(options.kb)}/examples`));
-  } catch {
-    // The page is of use without examples.
-    return;
+async function turn() {
+  const name = wanted();
+  if (name === current) return;
+  if (current) views[current].hide();
+  current = name;
+  for (const element of document.querySelectorAll("[data-view]")) element.hidden = element.dataset.view !== name;
+  for (const link of byId("views").children) {
+    if (link.hash === `#/${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
   }
-  const items = questions.map((text) => el("li", {}, button(text, () => conversation.ask(text), { className: "example" })));
-  byId("examples").replaceChildren(...items);
+  views[name] ??= await LATER[name]();
+  if (current === name) await views[name].show();
+}
+
+// The key of a student opens no other view than the first.
+async function offer() {
+  const { role } = await json("me");
+  byId("views").hidden = role === "ask";
 }
 
 async function start() {
   for (;;) {
     try {
-      const { kbs } = await json("kbs");
-      options.setBases(kbs);
-      conversation.tell(kbs.length ? "" : t("none"));
-      await showExamples();
-      if (kbs.length) return;
+      await offer();
+      break;
     } catch (error) {
-      conversation.tell(error.status === 503 ? t("waiting") : `${error.detail ?? error.message} ${error.mend ?? ""}`);
-      if (error.status === 401 || error.status === 403) return;
+      views.ask.tell(told(error));
+      if (error.status === 401) return;
     }
-    await new Promise((resolve) => setTimeout(resolve, START_SECONDS * 1000));
+    await pause();
   }
+  addEventListener("hashchange", turn);
+  await turn();
 }
 
-conversation.draw();
 await start();

@@ -1,12 +1,18 @@
-"""API keys, for those who have the role 'admin'."""
+"""API keys: one's own, and all of them for those who have the role 'admin'."""
 
 from fastapi import APIRouter
 
 from server.routes.problems import problems
-from server.schemas.keys import CreatedKey, KeyBody, KeyId, KeyRequest, KeysResponse
-from server.service import KeysDep
+from server.schemas.keys import CreatedKey, KeyBody, KeyId, KeyRequest, KeysResponse, PrincipalBody
+from server.service import KeysDep, PrincipalDep
 
 router = APIRouter()
+
+
+@router.get("/me", responses=problems(), summary="Look at the key of the request")
+def me(principal: PrincipalDep) -> PrincipalBody:
+    """What the key of this request may do; without keys, what anybody on this machine may."""
+    return PrincipalBody.of(principal)
 
 
 @router.get("/keys", responses=problems(), summary="List the API keys")

@@ -38,9 +38,10 @@ class _File:
 def _files() -> dict[str, _File]:
     """The files of the page by name."""
     found: dict[str, _File] = {}
-    for path in sorted(_FOLDER.iterdir()):
+    for path in sorted(path for path in _FOLDER.rglob("*") if path.is_file()):
         content = path.read_bytes()
-        found[path.name] = _File(content, _TYPES[path.suffix], f'"{sha256(content).hexdigest()[:32]}"')
+        name = path.relative_to(_FOLDER).as_posix()
+        found[name] = _File(content, _TYPES[path.suffix], f'"{sha256(content).hexdigest()[:32]}"')
     return found
 
 
@@ -50,7 +51,7 @@ def page(if_none_match: Annotated[str, Header()] = "") -> Response:
     return _served("index.html", if_none_match)
 
 
-@router.get("/page/{name}", include_in_schema=False)
+@router.get("/page/{name:path}", include_in_schema=False)
 def part(name: str, if_none_match: Annotated[str, Header()] = "") -> Response:
     """A part of the page."""
     return _served(name, if_none_match)

@@ -7,7 +7,7 @@ from fastapi import Path
 from pydantic import AwareDatetime, Field
 
 from core.settings import MOST
-from server.access import Limits, Role
+from server.access import Limits, Principal, Role
 from server.keys import KeyRecord
 from server.schemas.base import Body, KnowledgeBaseName, RequestBody
 
@@ -33,6 +33,19 @@ class KeyRequest(RequestBody):
     def limits(self) -> Limits:
         """The domain's form."""
         return Limits(self.requests_per_minute, self.concurrent, self.tokens_per_day)
+
+
+class PrincipalBody(Body):
+    """Who sends a request."""
+
+    id: str = Field(description="Of the key; 'local' on the loopback interface without keys.", examples=["4f9c2a11"])
+    role: Role | None
+    kbs: list[str] | None = Field(description="The only knowledge bases that it may see; null: all.")
+
+    @classmethod
+    def of(cls, principal: Principal) -> "PrincipalBody":
+        """The wire form of a principal."""
+        return cls(id=principal.id, role=principal.role, kbs=None if principal.kbs is None else sorted(principal.kbs))
 
 
 class KeyBody(Body):

@@ -24,7 +24,7 @@ MCP = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 NOBODY, ASK, MANAGE, ADMIN = "nobody", "ask", "manage", "admin"
 ROUTES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "GET /": (NOBODY, "/", {}),
-    "GET /page/{name}": (NOBODY, "/page/style.css", {}),
+    "GET /page/{name:path}": (NOBODY, "/page/style.css", {}),
     "GET /docs": (NOBODY, "/docs", {}),
     "GET /docs/oauth2-redirect": (NOBODY, "/docs/oauth2-redirect", {}),
     "GET /redoc": (NOBODY, "/redoc", {}),
@@ -32,6 +32,7 @@ ROUTES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "GET /static-offline-docs/{path:path}": (NOBODY, "/static-offline-docs/favicon.png", {}),
     "GET /healthz": (NOBODY, "/healthz", {}),
     "GET /readyz": (NOBODY, "/readyz", {}),
+    "GET /me": (ASK, "/me", {}),
     "POST /render": (ASK, "/render", {"json": {"markdown": "x"}}),
     "POST /ask": (ASK, "/ask", {"json": {"question": "什么是死锁？"}}),
     "POST /ask/batch": (ASK, "/ask/batch", {"json": {"questions": [{"question": "什么是死锁？"}]}}),

@@ -3,7 +3,8 @@
 import re
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
 from typing import Any
 
 import pytest
@@ -30,11 +31,12 @@ def test_the_page_and_its_parts_come_with_a_strict_policy(client: TestClient) ->
     names = set(re.findall(r'(?:src|href)="(page/[^"]+)"', page.text))
     modules = {name for name in names if name.endswith(".js")}
     while modules:
-        text = client.get(f"/{modules.pop()}").text
-        found = {f"page/{name}" for name in re.findall(r'from "\./([^"]+)"', text)}
+        module = PurePosixPath(modules.pop())
+        imported = re.findall(r'(?:from |import\()"(\.[^"]+)"', client.get(f"/{module}").text)
+        found = {normpath(module.parent / name) for name in imported}
         modules |= found - names
         names |= found
-    assert {"page/main.js", "page/style.css", "page/panel.js", "page/icon.svg"} <= names
+    assert {"page/main.js", "page/style.css", "page/ask/panel.js", "page/icon.svg"} <= names
     for path in ("/", *(f"/{name}" for name in names)):
         response = client.get(path)
         assert response.status_code == 200, path
@@ -47,7 +49,7 @@ def test_the_page_and_its_parts_come_with_a_strict_policy(client: TestClient) ->
 def test_the_page_has_nothing_inline_and_nothing_from_elsewhere(client: TestClient) -> None:
     page = client.get("/").text
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|https?://", page)
-    for name in ("main.js", "panel.js", "turn.js", "dom.js", "api.js"):
+    for name in ("main.js", "ask/panel.js", "ask/turn.js", "dom.js", "api.js"):
         script = client.get(f"/page/{name}")
         assert script.headers["content-type"].startswith("text/javascript")
         assert not re.search(r"\beval\b|new Function|document\.write|https?://", script.text)
@@ -55,7 +57,8 @@ def test_the_page_has_nothing_inline_and_nothing_from_elsewhere(client: TestClie
 
 def test_markup_is_set_in_one_place_alone(client: TestClient) -> None:
     folder = Path(__file__).parents[3] / "server" / "page"
-    places = [path.name for path in folder.glob("*.js") if re.search(r"innerHTML|insertAdjacentHTML", path.read_text())]
+    setting = re.compile(r"innerHTML|insertAdjacentHTML")
+    places = [path.name for path in folder.rglob("*.js") if setting.search(path.read_text(encoding="utf-8"))]
     assert places == ["dom.js"]
 
 
@@ -73,14 +76,18 @@ def test_other_files_are_not_there(client: TestClient, name: str) -> None:
 
 def test_every_text_of_the_page_is_there_in_both_languages() -> None:
     folder = Path(__file__).parents[3] / "server" / "page"
-    texts = (folder / "i18n.js").read_text(encoding="utf-8")
-    chinese, english = (set(re.findall(r'^    (\w+): "', part, re.M)) for part in texts.split("\n  en: {"))
-    assert chinese == english and len(chinese) > 50
+    everything = list[str]()
+    for path in folder.rglob("texts.js"):
+        parts = path.read_text(encoding="utf-8").split("\n  en: {")
+        chinese, english = (re.findall(r'^    (\w+): "', part, re.M) for part in parts)
+        assert sorted(chinese) == sorted(english), path
+        everything += chinese
+    assert len(set(everything)) == len(everything) > 90
     page = (folder / "index.html").read_text(encoding="utf-8")
     used = set(re.findall(r'data-(?:text|label|placeholder)="(\w+)"', page))
-    for path in folder.glob("*.js"):
+    for path in folder.rglob("*.js"):
         used |= set(re.findall(r'\bt\("(\w+)"', path.read_text(encoding="utf-8")))
-    assert used <= chinese
+    assert used <= set(everything)
 
 
 def test_markdown_is_rendered(client: TestClient) -> None:

@@ -1,10 +1,10 @@
 // One question and what came of it, as it is shown.
 
 import { linkMarkers, markUnsupported, place, sourceList } from "./citations.js";
-import { button, el } from "./dom.js";
+import { button, el } from "../dom.js";
 import { feedbackForm } from "./feedback.js";
-import { currentLanguage, t } from "./i18n.js";
-import { Growing, show } from "./markdown.js";
+import { currentLanguage, t } from "../i18n.js";
+import { Growing, show } from "../markdown.js";
 
 export class TurnView {
   // actions: open(citation, button), retry(), undo(), say(text).

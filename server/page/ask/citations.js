@@ -1,7 +1,7 @@
 // Markers such as [1] in an answer, and the list of what they cite.
 
-import { button, el, mark, textNodes } from "./dom.js";
-import { t } from "./i18n.js";
+import { button, el, mark, textNodes } from "../dom.js";
+import { t } from "../i18n.js";
 
 const MARKER = /\[(\d{1,3})\]/g;
 

@@ -1,8 +1,8 @@
 // The panel beside the answer: a citation's page and the section around its quote.
 
-import { bookPath, json, request } from "./api.js";
-import { button, byId, el, mark, setHtml } from "./dom.js";
-import { t } from "./i18n.js";
+import { bookPath, json, request } from "../api.js";
+import { button, byId, el, mark, setHtml } from "../dom.js";
+import { t } from "../i18n.js";
 
 export class Panel {
   #element = byId("panel");

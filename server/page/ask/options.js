@@ -1,8 +1,8 @@
 // What is asked, and how: knowledge base, books, and the options of /ask.
 
-import { byId, el } from "./dom.js";
-import { t } from "./i18n.js";
-import { loadChoices, saveChoices } from "./store.js";
+import { byId, el } from "../dom.js";
+import { t } from "../i18n.js";
+import { loadChoices, saveChoices } from "../store.js";
 
 // Name in the request, text, and bounds; those below `options` in the request belong to language models.
 const NUMBERS = [

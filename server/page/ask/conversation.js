@@ -1,9 +1,9 @@
 // The conversation of this tab: asks, streams, and keeps what was said.
 
-import { events } from "./api.js";
-import { byId } from "./dom.js";
-import { t } from "./i18n.js";
-import { loadTurns, saveTurns } from "./store.js";
+import { events } from "../api.js";
+import { byId } from "../dom.js";
+import { t } from "../i18n.js";
+import { loadTurns, saveTurns } from "../store.js";
 import { TurnView } from "./turn.js";
 
 // What of the conversation goes with a question: bytes, of the 64 KiB that a request may have.
@@ -133,7 +133,7 @@ export class Conversation {
   }
 
   async #follow(turn, body, signal) {
-    for await (const { name, data } of events("ask", body, signal)) {
+    for await (const { name, data } of events("ask", { body, signal })) {
       if (name === "retrieval") turn.searchQuery = data.search_query;
       else if (name === "token") turn.text += data.text;
       else if (name === "restart") {

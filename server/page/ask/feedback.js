@@ -1,8 +1,8 @@
 // Whether an answer helped: a thumb up is sent at once, a thumb down with what its reader has to say.
 
-import { json } from "./api.js";
-import { button, el } from "./dom.js";
-import { t } from "./i18n.js";
+import { json } from "../api.js";
+import { button, el } from "../dom.js";
+import { t } from "../i18n.js";
 
 export function feedbackForm(turn, actions) {
   const box = el("div", { className: "feedback" });
