@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, Request, Response
-from fastapi.responses import JSONResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import AppStatus
 
@@ -31,7 +30,7 @@ from server.schemas.answers import (
     SearchResponse,
     TokenBody,
 )
-from server.schemas.base import event_stream
+from server.schemas.base import Body, event_stream
 from server.service import PrincipalDep, ServiceDep
 
 # How often a request without a stream looks whether its client still waits.
@@ -68,7 +67,7 @@ async def ask(
         events = events_of(service, principal, body.kb, question)
         return EventSourceResponse(_events(await anext(events), events))
     answer = await while_connected(request, answer_to(service, principal, body.kb, question))
-    return Response(status_code=GONE) if answer is None else JSONResponse(AnswerBody.of(answer).model_dump())
+    return Response(status_code=GONE) if answer is None else _json(AnswerBody.of(answer))
 
 
 @router.post(
@@ -113,14 +112,19 @@ async def ask_batch(
     return Response(status_code=GONE) if answered is None else BatchResponse(results=answered)
 
 
-@router.post("/search", responses=problems(404, 422, 503), summary="Find passages")
-async def search(body: SearchRequest, service: ServiceDep, principal: PrincipalDep) -> SearchResponse:
+@router.post("/search", response_model=SearchResponse, responses=problems(404, 422, 503), summary="Find passages")
+async def search(body: SearchRequest, service: ServiceDep, principal: PrincipalDep) -> Response:
     """The best passages for a question, without an answer."""
     kb = service.knowledge_base(principal, body.kb)
     logs.current().kb = kb.name
     search = service.answerer.search
     passages = await run_in(service.threads, search, kb, body.question, body.top_k, body.scope())
-    return SearchResponse.of(passages)
+    return _json(SearchResponse.of(passages))
+
+
+def _json(body: Body) -> Response:
+    # What a model has made is not validated once more, as FastAPI does with what a route returns.
+    return Response(body.model_dump_json(), media_type="application/json")
 
 
 def client_of(request: Request, principal: Principal) -> str:
