@@ -26,11 +26,12 @@ run: setup
 	@$(BIN)/keben rebuild || [ $$? -eq 3 ]
 	@exec $(BIN)/keben serve
 
-# Most tests run in TEST_PROCESSES processes. Those of whole processes, models and time limits run one after the other.
-TEST_PROCESSES ?= 2
+# As many processes as there are processors, 8 at most; in the order of the folders, since long files come first in it.
+# Then, one after the other, the tests that have limits of time.
+PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 test: setup lint
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile tests/unit tests/fuzz
-	$(BIN)/python -m pytest tests/integration tests/browser
+	$(BIN)/python -m pytest $(PARALLEL) -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 # Which lines and branches the tests run through; a fifth slower.
 coverage: setup

@@ -11,6 +11,8 @@ from fakes import write_tiny_model
 from page_server import serve
 from playwright.sync_api import Page, expect
 
+pytestmark = pytest.mark.alone
+
 Open = Callable[..., Page]
 
 

@@ -16,6 +16,8 @@ from playwright.sync_api import Page, Route, expect
 from core.settings import Settings
 from ingest.rebuild import rebuild
 
+pytestmark = pytest.mark.alone
+
 Open = Callable[..., Page]
 BOOK = """# 物理
 

@@ -16,6 +16,8 @@ from core.settings import PROJECT, Settings
 from server.access import Limits, Role
 from server.keys import KeyStore
 
+pytestmark = pytest.mark.alone
+
 Open = Callable[..., Page]
 AXE = PROJECT / ".axe" / "package" / "axe.min.js"
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}

@@ -11,6 +11,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from core.settings import Settings
 from ingest.rebuild import rebuild
 
+pytestmark = pytest.mark.alone
+
 Open = Callable[..., Page]
 TOPICS = [f"topic{number:02}qz" for number in range(len(PAYLOADS))]
 

@@ -30,6 +30,8 @@ from finetune.adapter import merged_for_now
 from finetune.conversations import Conversation, Exchange, write_conversations
 from rag.trained_prompt import TRAINED_PROMPT, read_trained_prompt
 
+pytestmark = pytest.mark.alone
+
 QUESTIONS = ("什么是死锁？", "What is a thread?")
 
 

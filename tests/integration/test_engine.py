@@ -21,6 +21,8 @@ from rag.engine.messages import Written
 from rag.engine.options import Options
 from rag.llm import InternLM2Chat
 
+pytestmark = pytest.mark.alone
+
 ASKED = [HumanMessage("什么是死锁？")]
 TIMEOUT = 3.0
 

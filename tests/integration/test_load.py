@@ -9,9 +9,12 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 from server_processes import eventually, process, workers_of
 
 from core.settings import Settings
+
+pytestmark = pytest.mark.alone
 
 QUESTIONS = ("什么是死锁？", "死锁的四个必要条件是什么？", "What is a transaction?", "How does TCP open a connection?")
 

@@ -21,6 +21,8 @@ from core.settings import LlmSettings, Settings
 from server.app import create_app
 from server.service import Startup
 
+pytestmark = pytest.mark.alone
+
 ASKED = {"question": "什么是死锁？"}
 
 

@@ -24,6 +24,8 @@ from server.access import Limits, Role
 from server.keys import KeyStore
 from vector_db.embedder import BUNDLED, bundled_embedder
 
+pytestmark = pytest.mark.alone
+
 # Of each answer anew, also of one that is given again.
 VARIES = {"id": "", "cached": False, "timings_ms": {}}
 ASKED: list[Any] = [{"role": "user", "content": "死锁的四个必要条件是什么？"}]

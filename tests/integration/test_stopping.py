@@ -15,6 +15,8 @@ from server_processes import process
 
 from core.settings import Settings
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -14,6 +14,8 @@ from core.settings import PROJECT, Settings
 from vector_db.layout import KnowledgeBaseFolder
 from vector_db.manifest import read_manifest
 
+pytestmark = pytest.mark.alone
+
 PATIENCE = 90
 
 

@@ -15,6 +15,8 @@ from core.settings import ServerSettings, Settings
 from server.access import Limits, Role
 from server.keys import KeyStore
 
+pytestmark = pytest.mark.alone
+
 ASKED = {"question": "什么是死锁？"}
 
 
