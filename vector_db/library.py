@@ -28,6 +28,9 @@ class Library:
         """Open all that can be opened. Raises KnowledgeBaseError when the default one is there but cannot be."""
         self._settings = settings
         self._guard = threading.Lock()
+        # Held while it looks: two at a time would both open what is new, and one of the two would stay open.
+        self._looking = threading.Lock()
+        self._is_closed = False
         self._bases: dict[str, LiveKnowledgeBase] = {}
         self._errors: dict[str, KebenError] = {}
         self.refresh()
@@ -52,7 +55,15 @@ class Library:
         return base
 
     def refresh(self) -> None:
-        """Swap in newer generations, open new knowledge bases, close deleted ones; `faults` tells what failed."""
+        """Swap in newer generations, open new knowledge bases, close deleted ones; `faults` tells what failed.
+
+        Nothing once it is closed.
+        """
+        with self._looking:
+            if not self._is_closed:
+                self._refresh()
+
+    def _refresh(self) -> None:
         present = knowledge_bases(self._settings.data_dir)
         with self._guard:
             deleted = [self._bases.pop(name) for name in set(self._bases) - set(present)]
@@ -81,6 +92,8 @@ class Library:
         return {**self._errors, **served}
 
     def close(self) -> None:
-        """Let go of all generations."""
-        for name in self.names():
-            self._bases[name].close()
+        """Let go of all generations, for good."""
+        with self._looking:
+            self._is_closed = True
+            for name in self.names():
+                self._bases[name].close()

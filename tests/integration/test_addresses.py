@@ -16,6 +16,8 @@ import pypandoc
 import pytest
 from docx import Document
 from fakes import serving
+from openpyxl.packaging.relationship import Relationship
+from openpyxl.workbook.external_link.external import ExternalBook, ExternalLink, ExternalSheetNames
 from pptx import Presentation
 
 from core.settings import Settings
@@ -131,7 +133,12 @@ def workbook(path: Path, url: str) -> None:
     for row in rows:
         sheet.append(row)
     sheet["A2"].hyperlink = f"{url}/e"
+    linked = ExternalLink(externalBook=ExternalBook(sheetNames=ExternalSheetNames(["S"])))
+    linked.file_link = Relationship(type="externalLinkPath", Target=f"{url}/f.xlsx", TargetMode="External")
+    book._external_links.append(linked)
     book.save(path)
+    with zipfile.ZipFile(path) as archive:
+        assert f"{url}/f.xlsx" in archive.read("xl/externalLinks/_rels/externalLink1.xml.rels").decode()
 
 
 def table(separator: str) -> Callable[[Path, str], None]:

@@ -2,15 +2,17 @@
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.errors import GenerationCorrupt, IndexMismatch, KnowledgeBaseMissing
 from core.settings import EmbeddingSettings, Settings
 from vector_db.embedder import model_folder
 from vector_db.files import CHUNKS
-from vector_db.layout import KnowledgeBaseFolder
+from vector_db.layout import IN_USE, KnowledgeBaseFolder
 from vector_db.library import Library, open_knowledge_base
 
 Add = Callable[[str], Path]
@@ -56,6 +58,22 @@ def test_a_deleted_knowledge_base_is_closed(settings: Settings, add: Add) -> Non
     with pytest.raises(KnowledgeBaseMissing):
         library.get("physics")
     library.close()
+
+
+def test_several_looks_at_once_open_a_new_one_once_and_none_after_it_is_closed(settings: Settings, add: Add) -> None:
+    def held() -> int:
+        return sum(Path(file.path).name == IN_USE for file in psutil.Process().open_files())
+
+    before = held()
+    library = Library(settings)
+    add("default")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: library.refresh(), range(8)))
+    assert library.names() == ["default"] and held() == before + 1
+    library.close()
+    add("other")
+    library.refresh()
+    assert library.names() == ["default"] and held() == before
 
 
 def test_a_damaged_one_that_is_not_the_default_stops_no_start(settings: Settings, add: Add) -> None:
