@@ -1,7 +1,6 @@
 """Models that other processes serve: a real `transformers serve`, and servers that misbehave."""
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -9,9 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import httpx
 import pytest
 from fakes import TINY_REPLY, serving, write_tiny_model
 from langchain_core.messages import HumanMessage
+from model_servers import Reply, model_server, say, stream
 from pydantic import SecretStr
 
 from core.errors import ConfigError, ModelError, Overloaded
@@ -137,62 +136,6 @@ def test_ask_over_a_real_server(folder: Path, pair: tuple[Served, Served], libra
         assert client.get("/readyz").status_code == 200
 
 
-Reply = Callable[[BaseHTTPRequestHandler, dict[str, Any]], None]
-
-
-@contextmanager
-def misbehaving(reply: Reply) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The URL of a server that answers by `reply`, and the bodies that it got."""
-    bodies: list[dict[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            bodies.append({**body, "authorization": self.headers.get("Authorization")})
-            reply(self, body)
-
-        def do_GET(self) -> None:
-            say(self, 200, {"object": "list", "data": [{"id": "internlm2", "object": "model"}]})
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1", bodies
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def say(handler: BaseHTTPRequestHandler, status: int, body: Any, **headers: str) -> None:
-    data = json.dumps(body).encode()
-    handler.send_response(status)
-    handler.send_header("Content-Type", "application/json")
-    handler.send_header("Content-Length", str(len(data)))
-    for name, value in headers.items():
-        handler.send_header(name.replace("_", "-"), value)
-    handler.end_headers()
-    handler.wfile.write(data)
-
-
-def stream(handler: BaseHTTPRequestHandler, *pieces: str, end: bool = True) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Type", "text/event-stream")
-    handler.end_headers()
-    for piece in pieces:
-        delta = {"index": 0, "delta": {"role": "assistant", "content": piece}, "finish_reason": None}
-        event = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "internlm2", "choices": [delta]}
-        handler.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
-        handler.wfile.flush()
-    if end:
-        handler.wfile.write(b"data: [DONE]\n\n")
-
-
 def fails(status: int) -> Reply:
     return lambda handler, body: say(handler, status, {"error": {"message": f"status {status}"}})
 
@@ -202,7 +145,7 @@ def good(handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
 
 
 def test_the_models_name_the_key_and_the_options_are_sent() -> None:
-    with misbehaving(good) as (url, bodies):
+    with model_server(good) as (url, bodies):
         chat = chat_of(None, url, api_key=SecretStr("sesame"), max_new_tokens=9)
         assert chat.name_there == "internlm2"
         assert str(chat.invoke(ASKED, temperature=0.5, top_p=0.9, seed=3, top_k=7, stop=["END"]).text) == "死锁是等待。"
@@ -216,7 +159,7 @@ def test_the_models_name_the_key_and_the_options_are_sent() -> None:
 
 @pytest.mark.parametrize(("status", "mend"), [(401, "API_KEY"), (403, "API_KEY"), (404, "SERVED_NAME")])
 def test_what_another_server_would_refuse_too_is_told_at_once(status: int, mend: str) -> None:
-    with misbehaving(fails(status)) as (url, bodies):
+    with model_server(fails(status)) as (url, bodies):
         with pytest.raises(ModelError, match=f"status {status}") as caught:
             chat_of(Path("m"), url, url.replace("127.0.0.1", "localhost")).invoke(ASKED)
         assert url.split(":")[2] in caught.value.message and mend in caught.value.mend
@@ -225,13 +168,13 @@ def test_what_another_server_would_refuse_too_is_told_at_once(status: int, mend:
 
 def test_a_server_that_recovers_is_asked_again() -> None:
     answers = iter([fails(500), fails(503), good])
-    with misbehaving(lambda handler, body: next(answers)(handler, body)) as (url, bodies):
+    with model_server(lambda handler, body: next(answers)(handler, body)) as (url, bodies):
         assert str(chat_of(Path("m"), url).invoke(ASKED).text) == "死锁是等待。"
         assert len(bodies) == 3
 
 
 def test_full_servers_are_overloaded_and_dead_ones_are_named() -> None:
-    with misbehaving(fails(429)) as (url, _), pytest.raises(Overloaded) as full:
+    with model_server(fails(429)) as (url, _), pytest.raises(Overloaded) as full:
         chat_of(Path("m"), url, retries=0).invoke(ASKED)
     assert full.value.retry_after >= 1
     with pytest.raises(ModelError, match=r"127\.0\.0\.1:9") as dead:
@@ -254,7 +197,7 @@ def test_what_is_no_chat_is_told_and_another_server_asked(sent: bytes) -> None:
         handler.end_headers()
         handler.wfile.write(sent)
 
-    with misbehaving(garbage) as (bad, _), misbehaving(good) as (well, _):
+    with model_server(garbage) as (bad, _), model_server(good) as (well, _):
         with pytest.raises(ModelError, match="it sends no chat: "):
             chat_of(None, bad).invoke(ASKED)
         with pytest.raises(ModelError, match="it sends no chat: "):
@@ -265,7 +208,7 @@ def test_what_is_no_chat_is_told_and_another_server_asked(sent: bytes) -> None:
 def test_variables_for_openais_own_service_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("LC_OUTPUT_VERSION", "responses/v1")
-    with misbehaving(good) as (url, _):
+    with model_server(good) as (url, _):
         assert str(chat_of(None, url).invoke(ASKED).text)
 
 
@@ -279,13 +222,13 @@ def test_an_answer_that_breaks_off_is_not_begun_again_by_another_server() -> Non
         time.sleep(3)
 
     for misbehaviour in (silent,):
-        with misbehaving(misbehaviour) as (url, bodies):
+        with model_server(misbehaviour) as (url, bodies):
             chat, come = chat_of(Path("m"), url, timeout_seconds=1), []
             with pytest.raises(ModelError, match="broke off"):
                 for chunk in chat.stream(ASKED):
                     come.append(str(chunk.text))
             assert "".join(come) == "死锁" and len(bodies) == 1
-    with misbehaving(broken) as (url, bodies):
+    with model_server(broken) as (url, bodies):
         assert "".join(str(chunk.text) for chunk in chat_of(Path("m"), url).stream(ASKED)) == "死锁"
         assert len(bodies) == 1
 
@@ -319,6 +262,6 @@ def test_a_cancelled_answer_closes_its_connection() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    with misbehaving(endless) as (url, _):
+    with model_server(endless) as (url, _):
         asyncio.run(leave(url))
         assert gone.wait(5)

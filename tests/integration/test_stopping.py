@@ -5,13 +5,15 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from fakes import write_tiny_model
-from server_processes import process
+from model_servers import model_server, stream
+from server_processes import eventually, process
 
 from core.settings import Settings
 
@@ -72,3 +74,33 @@ def test_an_answer_that_takes_too_long_is_cut_and_told(
         assert time.monotonic() - begun < 30
         out, err = running.communicate(timeout=60)
         assert (running.returncode, out, err) == (0, "", "")
+
+
+def test_workers_end_what_is_under_way(library_settings: Settings, tmp_path: Path) -> None:
+    with (
+        model_server(lambda handler, body: stream(handler, *("死锁。",) * 20, pause=0.1)) as (model, _),
+        process(library_settings.data_dir, tmp_path, "--workers", "2", KEBEN_LLM__URLS=json.dumps([model])) as (
+            running,
+            url,
+        ),
+        httpx.stream("POST", f"{url}/ask", json=asked(100), timeout=60) as response,
+    ):
+        come = events(response)
+        assert [next(come)[0] for _ in range(2)] == ["retrieval", "token"]
+        running.send_signal(signal.SIGTERM)
+        *_, (last, answer) = come
+        assert last == "done" and answer["answer"].count("死锁。") == 20
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, out, err) == (0, "", "")
+
+
+def test_an_answer_without_stream_that_takes_too_long_is_a_503(
+    library_settings: Settings, tmp_path: Path, endless: Path
+) -> None:
+    more = {"KEBEN_LLM__MODEL": str(endless), "KEBEN_SERVER__DRAIN_SECONDS": "0.2"}
+    with process(library_settings.data_dir, tmp_path, **more) as (running, url), ThreadPoolExecutor() as pool:
+        waiting = pool.submit(httpx.post, f"{url}/ask", json=asked(8000, stream=False), timeout=60)
+        eventually(lambda: "\nkeben_answers_running 1.0\n" in httpx.get(f"{url}/metrics", timeout=60).text)
+        running.send_signal(signal.SIGTERM)
+        response = waiting.result()
+    assert response.status_code == 503 and response.json()["mend"]
