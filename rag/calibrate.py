@@ -21,7 +21,7 @@ from rag.labelled import kept_labelled
 from rag.probes import Kind, Probe, everyday_questions, make_probes
 from rag.relevance import logits, probabilities, rank_scores
 from vector_db.embedder import Embedder, bundled_embedder
-from vector_db.manifest import Calibration, Certificate, CosineScale, Rate, RelevanceModel
+from vector_db.manifest import Calibration, Certificate, CosineScale, CurvePoint, Rate, RelevanceModel
 from vector_db.reader import Generation
 from vector_db.writer import Calibrate
 
@@ -29,6 +29,7 @@ _EACH = 100  # questions of each kind
 LEAST = 20  # of a kind in each half, below which nothing is fitted
 _SAMPLED, _HEADINGS = 2000, 100  # passages, questions
 _RESAMPLES, _LEVEL = 500, 0.95
+_CURVE_STEPS = 40
 SELF_MADE, LABELLED = "questions made from its own sentences", "labelled questions"
 # keywords, evidence, anywhere, stretch_20, stretch_40, exact, section, cosine, foreign
 _PRIOR = RelevanceModel(
@@ -201,36 +202,51 @@ def best_threshold(own: Features, foreign: Features, weights: Features | None = 
 def _certificate(asked: Sequence[Asked], model: RelevanceModel, threshold: float, source: str) -> Certificate:
     own, near, far = (_scores(kind, model) for kind in _by_kind(asked))
     foreign = np.concatenate((near, far))
-
-    def precision(own: Features, foreign: Features) -> float:
-        right, wrong = int((own >= threshold).sum()), int((foreign >= threshold).sum())
-        return right / max(right + wrong, 1)
-
-    def recall(own: Features, foreign: Features) -> float:
-        return float((own >= threshold).mean())
-
-    def score(own: Features, foreign: Features) -> float:
-        return f1(own, foreign, threshold)
-
     return Certificate(
-        precision=_rate(precision, own, foreign),
-        recall=_rate(recall, own, foreign),
-        f1=_rate(score, own, foreign),
-        near=_rate(score, own, near) if len(near) else None,
-        far=_rate(score, own, far) if len(far) else None,
+        precision=_rate(_precision, own, foreign, threshold),
+        recall=_rate(_recall, own, foreign, threshold),
+        f1=_rate(f1, own, foreign, threshold),
+        near=_rate(f1, own, near, threshold) if len(near) else None,
+        far=_rate(f1, own, far, threshold) if len(far) else None,
         accepted=len(own),
         near_refused=len(near),
         far_refused=len(far),
         source=source,
+        curve=_curve(own, foreign, threshold),
     )
 
 
-def _rate(measure: Callable[[Features, Features], float], own: Features, foreign: Features) -> Rate:
+def _precision(own: Features, foreign: Features, threshold: float) -> float:
+    right, wrong = int((own >= threshold).sum()), int((foreign >= threshold).sum())
+    return right / max(right + wrong, 1)
+
+
+def _recall(own: Features, _foreign: Features, threshold: float) -> float:
+    return float((own >= threshold).mean())
+
+
+def _curve(own: Features, foreign: Features, threshold: float) -> tuple[CurvePoint, ...]:
+    return tuple(
+        CurvePoint(
+            threshold=round(at, 3),
+            precision=round(_precision(own, foreign, at), 3),
+            recall=round(_recall(own, foreign, at), 3),
+            f1=round(f1(own, foreign, at), 3),
+        )
+        for at in sorted({threshold, *(step / _CURVE_STEPS for step in range(_CURVE_STEPS + 1))})
+    )
+
+
+def _rate(
+    measure: Callable[[Features, Features, float], float], own: Features, foreign: Features, threshold: float
+) -> Rate:
     """With its percentile bootstrap interval, the questions of both kinds drawn apart."""
     draw = np.random.default_rng(0)
     values = [
-        measure(own[draw.integers(0, len(own), len(own))], foreign[draw.integers(0, len(foreign), len(foreign))])
+        measure(
+            own[draw.integers(0, len(own), len(own))], foreign[draw.integers(0, len(foreign), len(foreign))], threshold
+        )
         for _ in range(_RESAMPLES)
     ]
     low, high = np.quantile(values, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    return Rate(value=round(measure(own, foreign), 4), low=round(float(low), 4), high=round(float(high), 4))
+    return Rate(value=round(measure(own, foreign, threshold), 4), low=round(float(low), 4), high=round(float(high), 4))

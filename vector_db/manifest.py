@@ -101,11 +101,21 @@ class Rate(_Record):
     high: float
 
 
+class CurvePoint(_Record):
+    """What the rates would be at another threshold."""
+
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+
+
 class Certificate(_Record):
     """How well questions were told apart that had no part in the fit.
 
     near, far: F1 against questions near the subject, and far from it, alone. accepted, near_refused, far_refused: how
-    many questions of each kind were asked. source: what they were made from.
+    many questions of each kind were asked. source: what they were made from. curve: the same questions at thresholds
+    from 0 to 1, the served one among them; empty where the generation is from before it was measured.
     """
 
     precision: Rate
@@ -117,6 +127,7 @@ class Certificate(_Record):
     near_refused: int
     far_refused: int
     source: str
+    curve: tuple[CurvePoint, ...] = ()
 
 
 class Calibration(_Record):

@@ -7,7 +7,9 @@ import { switchLanguage, translate } from "./i18n.js";
 import { followTheme } from "./theme.js";
 
 // Loaded when they are first looked at: most people only ask. Each view has show, hide, draw and focus.
-const LATER = {};
+const LATER = {
+  build: async () => new (await import("./build/build.js")).BuildView(byId("build")),
+};
 const views = { ask: new AskView() };
 let current = null;
 

@@ -2,6 +2,7 @@
 
 const CONVERSATION = "keben.conversation";
 const CHOICES = "keben.choices";
+const BASE = "keben.base";
 const KEY = "keben.key";
 const MOST_TURNS = 50;
 
@@ -35,5 +36,8 @@ export function saveTurns(turns) {
 
 export const loadChoices = () => read(CHOICES, {});
 export const saveChoices = (choices) => sessionStorage.setItem(CHOICES, JSON.stringify(choices));
+// The knowledge base that is being built.
+export const loadBase = () => sessionStorage.getItem(BASE);
+export const saveBase = (name) => sessionStorage.setItem(BASE, name);
 export const loadKey = () => sessionStorage.getItem(KEY);
 export const saveKey = (key) => sessionStorage.setItem(KEY, key);

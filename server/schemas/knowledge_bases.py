@@ -28,7 +28,8 @@ class RefusalsBody(Body):
     threshold: float = Field(description="The least probability that the best passage must have.", examples=[0.31])
     certificate: Certificate | None = Field(
         description="Precision, recall and F1 of what is accepted, with 95 % intervals, on questions that had no part "
-        "in setting the threshold; `near` and `far`: F1 against questions near the subject and far from it."
+        "in setting the threshold; `near` and `far`: F1 against questions near the subject and far from it; `curve`: the same "
+        "questions at other thresholds."
     )
 
 
@@ -63,6 +64,10 @@ class KnowledgeBasesResponse(Body):
     """All knowledge bases, by name."""
 
     kbs: list[KnowledgeBaseBody]
+    unbuilt: list[str] = Field(
+        description="Those that were made and answer nothing yet, for keys that may fill them; empty for the role ask.",
+        examples=[["physics"]],
+    )
 
 
 class CreatedBody(Body):
