@@ -5,9 +5,13 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
+from core.settings import PROJECT
+
 DEADLOCK = "死锁的四个必要条件是什么？"
 ACID = "What are the ACID properties?"
 UNKNOWN = "红烧肉怎么做？"
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
+AXE = PROJECT / ".axe" / "package" / "axe.min.js"
 
 
 def ready(page: Page) -> None:
@@ -31,10 +35,23 @@ def fits(page: Page) -> bool:
     """Whether nothing is wider than the window."""
     return bool(
         page.evaluate(
-            "[document.documentElement, document.body, ...document.querySelectorAll('.turns, .panel, .talk')]"
+            "[document.documentElement, document.body, ...document.querySelectorAll('.turns, .panel, .talk, .work')]"
             ".every((box) => box.scrollWidth <= box.clientWidth + 1)"
         )
     )
+
+
+def serious(page: Page) -> list[str]:
+    """What axe-core finds wrong, seriously or worse."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run()")
+    assert len(found["passes"]) > 10
+    return [
+        f"{fault['id']}: {node['target']} {node['failureSummary']}"
+        for fault in found["violations"]
+        if fault["impact"] in {"serious", "critical"}
+        for node in fault["nodes"]
+    ]
 
 
 def made_answer(text: str, **changes: Any) -> dict[str, Any]:

@@ -8,19 +8,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-from acting import ACID, DEADLOCK, UNKNOWN, ask, fits, ready
+from acting import ACID, AXE, DEADLOCK, PHONE, UNKNOWN, ask, fits, ready, serious
 from page_server import serve
 from playwright.sync_api import Page, Route, expect
 
-from core.settings import PROJECT, Settings
+from core.settings import Settings
 from server.access import Limits, Role
 from server.keys import KeyStore
 
 pytestmark = pytest.mark.alone
 
 Open = Callable[..., Page]
-AXE = PROJECT / ".axe" / "package" / "axe.min.js"
-PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 
 
 def test_nothing_is_wider_than_a_phone(open_page: Open, site: str) -> None:
@@ -177,19 +175,6 @@ def test_without_a_name_of_the_answer_there_is_no_feedback(open_page: Open, site
     turn = ask(page, DEADLOCK)
     expect(turn.get_by_role("button", name="复制")).to_be_visible()
     expect(turn.locator(".thumb")).to_have_count(0)
-
-
-def serious(page: Page) -> list[str]:
-    """What axe-core finds wrong, seriously or worse."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run()")
-    assert len(found["passes"]) > 10
-    return [
-        f"{fault['id']}: {node['target']} {node['failureSummary']}"
-        for fault in found["violations"]
-        if fault["impact"] in {"serious", "critical"}
-        for node in fault["nodes"]
-    ]
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not there; .ci/run fetches it with npm")

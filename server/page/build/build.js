@@ -121,6 +121,14 @@ export class BuildView {
   // Reads anew what hangs on the served generation; null: none that is new is served.
   async #changed(generation) {
     const { name } = this.#base;
+    try {
+      await this.#await(name, generation);
+    } catch (error) {
+      this.#trouble.replaceChildren(failure(error));
+    }
+  }
+
+  async #await(name, generation) {
     for (let look = 0; look < LOOKS; look++) {
       await this.#list();
       const base = this.#bases.find((one) => one.name === name);

@@ -32,6 +32,7 @@ export class Files extends Section {
 
   async show(base) {
     this.#base = base;
+    this.#uploads.forget();
     await this.load();
   }
 

@@ -23,7 +23,7 @@ export class JobView {
   #counts = el("span", { className: "faint" });
   #stop = button("", () => this.#cancel(), { className: "outlined" });
   #trouble = el("div");
-  #list = el("ul", { className: "outcomes" });
+  #list = el("ul", { className: "outcomes", tabIndex: 0 });
   #summary = el("summary");
   #details = el("details", {}, this.#summary, this.#list);
 
@@ -68,6 +68,7 @@ export class JobView {
   }
 
   draw() {
+    this.#list.setAttribute("aria-label", t("buildOutcomes"));
     this.#list.replaceChildren(...this.#files.map(outcome));
     this.#measure();
     if (this.isRunning) {
@@ -146,6 +147,6 @@ function outcome({ source, status: how, pages, chunks, ocr_pages: ocr, reason, m
   if (ocr) counts.push(t("buildOcr", { n: ocr }));
   const line = el("li", {}, el("span", { className: "name", textContent: source }), status(how), el("span", { className: "faint", textContent: counts.join(" · ") }));
   if (reason) line.append(fault(reason, mend));
-  for (const text of notes) line.append(el("p", { className: "faint", lang: "en", textContent: text }));
+  for (const text of notes) line.append(el("p", { className: "faint", textContent: text }));
   return line;
 }

@@ -32,9 +32,9 @@ export function table(caption, heads, rows, numeric = []) {
 
 export const note = (text) => el("p", { className: "faint", textContent: text });
 
-// Why something went wrong, and the mend. The service says both in English.
+// Why something went wrong, and the mend.
 export function fault(detail, mend, role = null) {
-  const box = el("div", { className: "fault", lang: "en" }, el("p", { textContent: detail }));
+  const box = el("div", { className: "fault" }, el("p", { textContent: detail }));
   if (role) box.setAttribute("role", role);
   if (mend) box.append(el("p", { className: "faint", textContent: `→ ${mend}` }));
   return box;

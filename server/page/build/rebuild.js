@@ -70,6 +70,7 @@ export class Rebuild extends Section {
       const job = await json(kbPath(this.#base.name, "rebuild"), { body: { force: this.#force.checked } });
       this.say(t("buildStarted"));
       this.#follow(job);
+      this.#view.scrollIntoView({ block: "nearest" });
     } catch (error) {
       this.#trouble.replaceChildren(failure(error));
     }

@@ -41,7 +41,7 @@ function row({ source, title, status: how, pages, chunks, ocr_pages: ocr, second
   if (title && title !== source) first.append(el("p", { className: "faint", textContent: title }));
   if (!["indexed", "unchanged"].includes(how)) first.append(status(how));
   if (reason) first.append(fault(reason, mend));
-  for (const text of notes ?? []) first.append(el("p", { className: "faint", lang: "en", textContent: text }));
+  for (const text of notes ?? []) first.append(el("p", { className: "faint", textContent: text }));
   const none = () => el("span", {}, el("span", { "aria-hidden": "true", textContent: "–" }), el("span", { className: "visually-hidden", textContent: t("buildNoPages") }));
   return [first, pages ? String(pages) : none(), String(chunks), String(ocr ?? 0), (seconds ?? 0).toFixed(1)];
 }

@@ -54,7 +54,7 @@ export class Reviews extends Section {
     const line = el("li", { tabIndex: -1 }, el("h3", { textContent: said.question }), head, answer, el("dl", {}, ...more), row, trouble);
     for (const [state, text] of [["accepted", t("buildAccept")], ["rejected", t("buildReject")]]) {
       const act = () => this.#review(said, state, line, trouble);
-      row.append(button(text, act, { disabled: said.state === state, "aria-label": `${text}: ${said.question}` }));
+      row.append(button(text, act, { className: "outlined", disabled: said.state === state, "aria-label": `${text}: ${said.question}` }));
     }
     return line;
   }

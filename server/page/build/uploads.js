@@ -26,6 +26,11 @@ export class Uploads {
     if (!this.#isSending) this.#send();
   }
 
+  // Those that have ended are of no interest any more.
+  forget() {
+    this.#rows = this.#rows.filter(({ state }) => state === "waiting" || state === "sending");
+  }
+
   draw(kb) {
     this.element.setAttribute("aria-label", t("buildUploads"));
     this.element.replaceChildren(...this.#rows.filter((row) => row.kb === kb).map((row) => this.#line(row)));

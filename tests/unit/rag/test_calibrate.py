@@ -66,6 +66,26 @@ def test_the_threshold_lies_between_the_scores_that_it_parts() -> None:
     assert highest < labelled.threshold < lowest
 
 
+@pytest.mark.parametrize("spread", [0.05, 0.5], ids=["far apart", "mixed"])
+def test_the_curve_agrees_with_the_certificate_where_questions_are_served(spread: float) -> None:
+    asked = [*drawn("own", MANY, 1, 0, spread), *drawn("near", MANY, 0.3, 1, spread), *drawn("far", MANY, 0, 2, spread)]
+    calibration = fit(asked, SCALE, "made")
+    certificate = calibration.certificate
+    assert certificate is not None
+    (served,) = (point for point in certificate.curve if point.threshold == round(calibration.threshold, 3))
+    for name in ("precision", "recall", "f1"):
+        assert getattr(served, name) == pytest.approx(getattr(certificate, name).value, abs=6e-4)
+    thresholds = [point.threshold for point in certificate.curve]
+    assert thresholds == sorted(thresholds) and (thresholds[0], thresholds[-1]) == (0, 1) and len(thresholds) == 42
+    recalls = [point.recall for point in certificate.curve]
+    assert recalls == sorted(recalls, reverse=True) and recalls[0] == 1
+    # Everything is accepted: a third of the questions were to be answered.
+    assert certificate.curve[0].precision == pytest.approx(1 / 3, abs=1e-3)
+    for point in certificate.curve:
+        both = point.precision + point.recall
+        assert point.f1 == pytest.approx(2 * point.precision * point.recall / both if both else 0, abs=2e-3)
+
+
 def test_the_certificate_is_measured_on_the_other_half_alone() -> None:
     asked = separable()
     # Every second question of each kind is turned into its opposite: what was fitted is right, what is certified wrong.

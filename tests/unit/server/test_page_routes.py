@@ -17,6 +17,7 @@ from server.access import Limits, Role
 from server.examples import term_of
 from server.keys import KeyStore
 from server.places import SECTION
+from vector_db.layout import KnowledgeBaseFolder
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_the_page_and_its_parts_come_with_a_strict_policy(client: TestClient) ->
         found = {normpath(module.parent / name) for name in imported}
         modules |= found - names
         names |= found
-    assert {"page/main.js", "page/style.css", "page/ask/panel.js", "page/icon.svg"} <= names
+    assert {"page/main.js", "page/style.css", "page/ask/panel.js", "page/build/curve.js", "page/icon.svg"} <= names
     for path in ("/", *(f"/{name}" for name in names)):
         response = client.get(path)
         assert response.status_code == 200, path
@@ -107,6 +108,25 @@ def test_rendering_needs_a_key_and_does_not_count_as_a_request(library_settings:
         for _ in range(10):
             assert guarded.post("/render", json={"markdown": "x"}, headers=headers).status_code == 200
         assert guarded.get("/kbs", headers=headers).status_code == 200
+
+
+def test_what_is_unbuilt_is_named_to_those_who_may_fill_it(library_settings: Settings, tmp_path: Path) -> None:
+    shutil.copytree(library_settings.data_dir, tmp_path / "data")
+    settings = library_settings.model_copy(update={"data_dir": tmp_path / "data", "server": ServerSettings()})
+    for name in ("chemistry", "physics"):
+        KnowledgeBaseFolder(settings.data_dir, name).create()
+    keys = KeyStore(settings.state_dir)
+    with serving(settings) as guarded:
+
+        def listed(role: Role, kbs: list[str] | None) -> tuple[list[str], list[str]]:
+            key, _ = keys.create("一个", role, kbs, None, Limits())
+            body = guarded.get("/kbs", headers={"Authorization": f"Bearer {key}"}).json()
+            return [kb["name"] for kb in body["kbs"]], body["unbuilt"]
+
+        assert listed(Role.admin, None) == listed(Role.manage, None) == (["default"], ["chemistry", "physics"])
+        assert listed(Role.manage, ["physics"]) == ([], ["physics"])
+        assert listed(Role.manage, ["default"]) == (["default"], [])
+        assert listed(Role.ask, None) == (["default"], [])
 
 
 def place(client: TestClient, source: str, start: int, end: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from vector_db.manifest import (
     Calibration,
     Certificate,
     CosineScale,
+    CurvePoint,
     FailureRecord,
     Manifest,
     Rate,
@@ -77,6 +78,7 @@ CERTIFICATE = Certificate(
     near_refused=75,
     far_refused=0,
     source="问题",
+    curve=(CurvePoint(threshold=0.5, precision=1, recall=0.25, f1=0.4),),
 )
 CALIBRATION = Calibration(
     cosine=CosineScale(mean=0.1, deviation=0.123456789012345),
@@ -99,6 +101,16 @@ def test_a_calibration_comes_back_to_the_last_digit(
     calibrated = manifest.model_copy(update={"calibration": calibration})
     (tmp_path / MANIFEST).write_text(calibrated.model_dump_json(indent=1), encoding="utf-8")
     assert read_manifest(tmp_path) == calibrated
+
+
+def test_a_certificate_from_before_curves_has_none(tmp_path: Path, manifest: Manifest) -> None:
+    data = manifest.model_copy(update={"calibration": CALIBRATION}).model_dump(mode="json")
+    assert data["calibration"]["certificate"].pop("curve") == [
+        {"threshold": 0.5, "precision": 1, "recall": 0.25, "f1": 0.4}
+    ]
+    (tmp_path / MANIFEST).write_text(json.dumps(data), encoding="utf-8")
+    calibration = read_manifest(tmp_path).calibration
+    assert calibration is not None and calibration.certificate is not None and calibration.certificate.curve == ()
 
 
 @pytest.mark.parametrize(
