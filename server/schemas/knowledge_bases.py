@@ -28,8 +28,8 @@ class RefusalsBody(Body):
     threshold: float = Field(description="The least probability that the best passage must have.", examples=[0.31])
     certificate: Certificate | None = Field(
         description="Precision, recall and F1 of what is accepted, with 95 % intervals, on questions that had no part "
-        "in setting the threshold; `near` and `far`: F1 against questions near the subject and far from it; `curve`: the same "
-        "questions at other thresholds."
+        "in setting the threshold; `near` and `far`: F1 against questions near the subject and far from it; "
+        "`curve`: the same questions at other thresholds."
     )
 
 

@@ -8,7 +8,7 @@ from posixpath import normpath
 from typing import Any
 
 import pytest
-from fakes import serving
+from fakes import copy_knowledge_bases, serving
 from fastapi.testclient import TestClient
 
 from core.settings import ServerSettings, Settings
@@ -111,7 +111,7 @@ def test_rendering_needs_a_key_and_does_not_count_as_a_request(library_settings:
 
 
 def test_what_is_unbuilt_is_named_to_those_who_may_fill_it(library_settings: Settings, tmp_path: Path) -> None:
-    shutil.copytree(library_settings.data_dir, tmp_path / "data")
+    copy_knowledge_bases(library_settings, tmp_path / "data")
     settings = library_settings.model_copy(update={"data_dir": tmp_path / "data", "server": ServerSettings()})
     for name in ("chemistry", "physics"):
         KnowledgeBaseFolder(settings.data_dir, name).create()
