@@ -24,6 +24,11 @@ VIEWS = (
     ("phone-light", 390, 780, "light", "en-GB", "What are the ACID properties?"),
     ("phone-dark", 390, 780, "dark", "zh-CN", "红烧肉怎么做？"),
 )
+# Name, width, height, scheme, locale, section of the Build view to begin with.
+BUILDS = (
+    ("desktop-build", 1280, 800, "light", "zh-CN", "certificate"),
+    ("phone-build", 390, 780, "dark", "en-GB", "files"),
+)
 
 
 def picture(browser: Browser, url: str, width: int, height: int, scheme: str, locale: str, question: str) -> bytes:
@@ -47,15 +52,29 @@ def picture(browser: Browser, url: str, width: int, height: int, scheme: str, lo
     return shot
 
 
+def building(browser: Browser, url: str, width: int, height: int, scheme: str, locale: str, section: str) -> bytes:
+    """The Build view, scrolled to a section."""
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale=locale)
+    page = context.new_page()
+    page.goto(f"{url}#/build")
+    expect(page.locator("section[aria-labelledby=build-certificate] .curve")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    page.locator(f"section[aria-labelledby=build-{section}]").evaluate("(part) => part.scrollIntoView()")
+    shot = page.screenshot()
+    context.close()
+    return shot
+
+
 def main(url: str) -> None:
     """Write the pictures, in few colours."""
     IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for name, *view in VIEWS:
-            image = Image.open(io.BytesIO(picture(browser, url, *view))).convert("RGB").quantize(COLOURS)
-            image.save(IMAGES / f"page-{name}.png", optimize=True)
+        for take, views in ((picture, VIEWS), (building, BUILDS)):
+            for name, *view in views:
+                image = Image.open(io.BytesIO(take(browser, url, *view))).convert("RGB").quantize(COLOURS)
+                image.save(IMAGES / f"page-{name}.png", optimize=True)
         browser.close()
 
 

@@ -6,9 +6,11 @@ reads what one has left. Importing it loads neither models nor parsers.
 start_rebuild           a rebuild that outlives the server, told by its job folder
 read_job, jobs, events_since, report, cancel, prune   the job folders, read by any process
 safe_name, check_upload, SUFFIXES   a file that somebody sends, before it is put among the books
+CATALOG                 the file beside the books that is none of them
 page_image, quote_at    a page as an image, with a quote marked
 """
 
+from ingest.catalog import CATALOG
 from ingest.job_folder import (
     JobError,
     JobProgress,
@@ -29,6 +31,7 @@ from ingest.request import Request
 from ingest.uploads import check_upload, safe_name
 
 __all__ = [
+    "CATALOG",
     "SUFFIXES",
     "JobError",
     "JobProgress",

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.errors import REBUILD, ConfigError, Conflict, FileMissing, GenerationCorrupt, KnowledgeBaseMissing
 from core.settings import Settings
+from ingest.background import CATALOG
 from server.schemas.jobs import RollbackResponse, SourceFileBody, SourceFilesResponse
 from vector_db.files import REPORT
 from vector_db.layout import KnowledgeBaseFolder, created, knowledge_bases, source_folder
@@ -116,10 +117,11 @@ def _books_in(source: Path) -> Iterator[tuple[str, int]]:
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_", "~$")))
         for name in sorted(names):
             path = Path(directory, name)
-            if name.startswith((".", "_", "~$")) or not path.is_file() or found >= _MOST_LISTED:
+            below = path.relative_to(source).as_posix()
+            if name.startswith((".", "_", "~$")) or below == CATALOG or not path.is_file() or found >= _MOST_LISTED:
                 continue
             found += 1
-            yield path.relative_to(source).as_posix(), path.stat().st_size
+            yield below, path.stat().st_size
 
 
 def _described(name: str, size: int, manifest: Manifest | None) -> SourceFileBody:

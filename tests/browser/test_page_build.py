@@ -315,6 +315,8 @@ def test_the_view_fits_a_phone_and_axe_finds_nothing_serious(open_page: Open, wo
     drop(page, f"{'x' * 120}.exe", "MZ")
     uploaded(page)
     assert fits(page)
+    # The view scrolls, the page does not: else the bar would leave the window.
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
     if AXE.is_file():
         assert serious(page) == []
     page.get_by_role("button", name="新建…").tap()

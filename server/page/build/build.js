@@ -81,6 +81,7 @@ export class BuildView {
   }
 
   #over(event, isOver) {
+    if (!event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
     this.root.classList.toggle("over", isOver && this.#base !== null);
   }

@@ -9,21 +9,19 @@ const SELF_MADE = "questions made from its own sentences";
 const round = (value) => value.toFixed(2);
 
 export class CertificateSection extends Section {
-  #served = null;
-
   constructor() {
     super("certificate");
   }
 
-  show({ served }) {
-    this.#served = served;
-    this.element.hidden = !served;
-    if (served) this.draw();
+  show(base) {
+    this.base = base;
+    this.element.hidden = !base.served;
+    if (base.served) this.draw();
   }
 
   draw() {
     this.title.textContent = t("buildRefusals");
-    if (this.#served) this.body.replaceChildren(...parts(this.#served.refusals));
+    this.body.replaceChildren(...parts(this.base.served.refusals));
   }
 }
 

@@ -8,10 +8,7 @@ import { bytes, failure, fault, kbPath, note, Section, status, table } from "./p
 import { Uploads } from "./uploads.js";
 
 export class Files extends Section {
-  #base = null;
-  #found = null;
-  #trouble = null;
-  #list = el("div");
+  #list = el("div", { className: "list" });
   #uploads = new Uploads((stored, refused) => this.#ended(stored, refused));
 
   // say(text): for whoever does not see the view.
@@ -20,35 +17,20 @@ export class Files extends Section {
     this.say = say;
     this.picker = el("input", { type: "file", multiple: true, hidden: true });
     this.picker.onchange = () => {
-      this.#uploads.add(this.#base.name, this.picker.files);
+      this.#uploads.add(this.base.name, this.picker.files);
       this.picker.value = "";
     };
   }
 
   // Whose files those are that a dialog speaks of: null where it is not known.
   get folder() {
-    return this.#found && { uploaded: this.#found.uploaded, folder: this.#found.folder };
+    return this.found && { uploaded: this.found.uploaded, folder: this.found.folder };
   }
 
   async show(base) {
-    this.#base = base;
+    this.base = base;
     this.#uploads.forget();
-    await this.load();
-  }
-
-  async load() {
-    const base = this.#base;
-    let found = null;
-    let trouble = null;
-    try {
-      found = await json(kbPath(base.name, "files"));
-    } catch (error) {
-      trouble = error;
-    }
-    if (base !== this.#base) return;
-    this.#found = found;
-    this.#trouble = trouble;
-    this.draw();
+    await this.read("files");
   }
 
   draw() {
@@ -56,7 +38,7 @@ export class Files extends Section {
     const choose = button(t("buildChoose"), () => this.picker.click(), { className: "outlined" });
     const zone = el("div", { className: "drop" }, el("p", { textContent: t("buildDrop") }), choose, this.picker);
     this.body.replaceChildren(zone, this.#uploads.element, this.#list);
-    if (this.#base) this.#uploads.draw(this.#base.name);
+    this.#uploads.draw(this.base.name);
     this.#drawList();
   }
 
@@ -65,13 +47,13 @@ export class Files extends Section {
     const entries = [...items].filter(({ kind }) => kind === "file").map((item) => [item.webkitGetAsEntry?.(), item.getAsFile()]);
     const isFolder = ([entry]) => entry?.isDirectory;
     const files = entries.filter((entry) => !isFolder(entry)).map(([, file]) => file);
-    if (this.#base && entries.length) this.#uploads.add(this.#base.name, files, entries.filter(isFolder).map(([{ name }]) => name));
+    if (entries.length) this.#uploads.add(this.base.name, files, entries.filter(isFolder).map(([{ name }]) => name));
   }
 
   #drawList() {
-    if (this.#trouble) this.#list.replaceChildren(failure(this.#trouble));
-    if (!this.#found) return;
-    const { files, uploaded, folder } = this.#found;
+    if (this.trouble) this.#list.replaceChildren(failure(this.trouble));
+    if (!this.found) return;
+    const { files, uploaded, folder } = this.found;
     const parts = [];
     if (!uploaded) parts.push(note(folder === null ? t("buildUnknownFolder") : t("buildKept", { folder })));
     if (!files.length) parts.push(el("p", { className: "empty", textContent: t("buildFilesEmpty") }));
@@ -93,16 +75,16 @@ export class Files extends Section {
   }
 
   async #remove(name) {
-    const path = `${kbPath(this.#base.name, "files")}/${name.split("/").map(encodeURIComponent).join("/")}`;
+    const path = `${kbPath(this.base.name, "files")}/${name.split("/").map(encodeURIComponent).join("/")}`;
     const act = () => json(path, { method: "DELETE" });
     if (!(await confirmed(t("buildRemoveTitle", { name }), t("buildRemoveMore"), t("buildDeleteDo"), act))) return;
-    await this.load();
+    await this.read("files");
     this.title.focus();
     this.say(t("buildRemoved", { name }));
   }
 
   async #ended(stored, refused) {
     this.say(t("buildUploaded", { stored, refused }));
-    await this.load();
+    await this.read("files");
   }
 }

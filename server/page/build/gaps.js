@@ -1,16 +1,13 @@
 // What students ask in vain.
 
-import { json } from "../api.js";
 import { el } from "../dom.js";
 import { t } from "../i18n.js";
-import { failure, kbPath, note, Section, table } from "./parts.js";
+import { failure, note, Section, table } from "./parts.js";
 
 const SPANS = [7, 30, 365];
 
 export class Gaps extends Section {
   #days = 30;
-  #gaps = [];
-  #trouble = null;
 
   constructor() {
     super("gaps");
@@ -23,16 +20,7 @@ export class Gaps extends Section {
   }
 
   async #load() {
-    const { base } = this;
-    try {
-      const { gaps } = await json(kbPath(base.name, `gaps?days=${this.#days}`));
-      if (base !== this.base) return;
-      this.#gaps = gaps;
-      this.#trouble = null;
-    } catch (error) {
-      this.#trouble = error;
-    }
-    this.draw();
+    await this.read(`gaps?days=${this.#days}`);
   }
 
   draw() {
@@ -52,9 +40,10 @@ export class Gaps extends Section {
   }
 
   #shown() {
-    if (this.#trouble) return failure(this.#trouble);
-    if (!this.#gaps.length) return el("p", { className: "empty", textContent: t("buildGapsEmpty") });
-    return table(t("buildGaps"), [t("buildSection"), t("buildRefusedCount"), t("buildWeakCount")], this.#gaps.map(row), [1, 2]);
+    if (this.trouble) return failure(this.trouble);
+    const gaps = this.found?.gaps ?? [];
+    if (!gaps.length) return el("p", { className: "empty", textContent: t("buildGapsEmpty") });
+    return table(t("buildGaps"), [t("buildSection"), t("buildRefusedCount"), t("buildWeakCount")], gaps.map(row), [1, 2]);
   }
 }
 

@@ -27,9 +27,11 @@ export class JobView {
   #summary = el("summary");
   #details = el("details", {}, this.#summary, this.#list);
 
-  constructor(job, say) {
+  // say(text): for whoever does not see the view. leave(): takes the focus from a button that goes.
+  constructor(job, say, leave) {
     this.job = job;
     this.say = say;
+    this.leave = leave;
     this.element = el("div", { className: "job" });
     this.#details.open = this.isRunning;
   }
@@ -112,6 +114,7 @@ export class JobView {
 
   async #cancel() {
     this.#trouble.replaceChildren();
+    this.leave();
     this.#stop.disabled = true;
     try {
       const { cancelling } = await json(`jobs/${this.job.id}`, { method: "DELETE" });

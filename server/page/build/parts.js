@@ -1,15 +1,36 @@
 // What the sections of the view are made of.
 
+import { json } from "../api.js";
 import { el } from "../dom.js";
 import { currentLanguage, t } from "../i18n.js";
 
 // A part of the view with a heading. `show(base)` loads it for a knowledge base, `draw()` writes it anew.
 export class Section {
+  base = null;
+  found = null;
+  trouble = null;
+
   constructor(name) {
     const id = `build-${name}`;
     this.title = el("h2", { id, tabIndex: -1 });
     this.body = el("div", { className: "body" });
     this.element = el("section", { className: "part", "aria-labelledby": id }, this.title, this.body);
+  }
+
+  // Draws what is there to read of the knowledge base, or why it cannot be read; not once another one is shown.
+  async read(rest) {
+    const { base } = this;
+    let found = null;
+    let trouble = null;
+    try {
+      found = await json(kbPath(base.name, rest));
+    } catch (error) {
+      trouble = error;
+    }
+    if (base !== this.base) return;
+    this.found = found;
+    this.trouble = trouble;
+    this.draw();
   }
 }
 

@@ -8,10 +8,9 @@ import { JobView } from "./job.js";
 import { date, failure, kbPath, note, Section } from "./parts.js";
 
 export class Rebuild extends Section {
-  #base = null;
   #following = null;
   #job = null;
-  #trouble = el("div");
+  #said = el("div");
   #view = el("div");
   #force = el("input", { type: "checkbox" });
 
@@ -25,16 +24,16 @@ export class Rebuild extends Section {
   // Also finds a rebuild that somebody else has started, or that was under way when the page was left.
   async show(base) {
     this.hide();
-    this.#base = base;
+    this.base = base;
     this.#job = null;
-    this.#trouble.replaceChildren();
+    this.#said.replaceChildren();
     this.draw();
     try {
       const { jobs } = await json("jobs");
       const latest = jobs.find(({ kb }) => kb === base.name);
-      if (base === this.#base && latest) this.#follow(latest);
+      if (base === this.base && latest) this.#follow(latest);
     } catch (error) {
-      this.#trouble.replaceChildren(failure(error));
+      if (base === this.base) this.#said.replaceChildren(failure(error));
     }
   }
 
@@ -45,13 +44,13 @@ export class Rebuild extends Section {
 
   // What is served may have changed; the rebuild that is shown has not.
   serve(base) {
-    this.#base = base;
+    this.base = base;
     this.draw();
   }
 
   draw() {
     this.title.textContent = t("buildRebuild");
-    const { served } = this.#base;
+    const { served } = this.base;
     const line = served
       ? t("buildServed", { generation: served.generation, date: date(served.created_at), books: served.books.length, chunks: served.chunks })
       : t("buildUnserved");
@@ -61,25 +60,26 @@ export class Rebuild extends Section {
     if (served) row.append(button(t("buildRollback"), () => this.#rollback(), { disabled: isRunning }));
     this.#job?.draw();
     this.#view.replaceChildren(...(this.#job ? [this.#job.element] : []));
-    this.body.replaceChildren(el("p", { className: "served", textContent: line }), note(t("buildRebuildMore")), row, this.#trouble, this.#view);
+    this.body.replaceChildren(el("p", { className: "served", textContent: line }), note(t("buildRebuildMore")), row, this.#said, this.#view);
   }
 
   async #start() {
-    this.#trouble.replaceChildren();
+    this.#said.replaceChildren();
     try {
-      const job = await json(kbPath(this.#base.name, "rebuild"), { body: { force: this.#force.checked } });
+      const job = await json(kbPath(this.base.name, "rebuild"), { body: { force: this.#force.checked } });
       this.say(t("buildStarted"));
       this.#follow(job);
+      this.title.focus();
       this.#view.scrollIntoView({ block: "nearest" });
     } catch (error) {
-      this.#trouble.replaceChildren(failure(error));
+      this.#said.replaceChildren(failure(error));
     }
   }
 
   async #follow(job) {
     this.hide();
     const { signal } = (this.#following = new AbortController());
-    const view = new JobView(job, (text) => this.say(text));
+    const view = new JobView(job, (text) => this.say(text), () => this.title.focus());
     this.#job = view;
     // One that had ended before is not news.
     const isNews = view.isRunning;
@@ -99,7 +99,7 @@ export class Rebuild extends Section {
         }
       } catch (error) {
         if (signal.aborted) return;
-        this.#trouble.replaceChildren(failure(error));
+        this.#said.replaceChildren(failure(error));
         // A service that is away for a moment comes back; one that refuses does not change its mind.
         if (error.status >= 400 && error.status < 500) return;
       }
@@ -109,12 +109,13 @@ export class Rebuild extends Section {
   async #rollback() {
     let now;
     const act = async () => {
-      now = await json(kbPath(this.#base.name, "rollback"), { body: {} });
+      now = await json(kbPath(this.base.name, "rollback"), { body: {} });
     };
     if (!(await confirmed(t("buildRollbackTitle"), t("buildRollbackMore"), t("buildRollbackDo"), act))) return;
     const text = t("buildRolledBack", { generation: now.generation, before: now.instead_of });
-    this.#trouble.replaceChildren(el("p", { className: "hint", textContent: text }));
+    this.#said.replaceChildren(el("p", { className: "hint", textContent: text }));
     this.say(text);
-    this.changed(now.generation);
+    await this.changed(now.generation);
+    this.title.focus();
   }
 }

@@ -1,37 +1,24 @@
 // What the served generation has from each file.
 
-import { json } from "../api.js";
 import { el } from "../dom.js";
 import { t } from "../i18n.js";
-import { failure, fault, kbPath, note, Section, status, table } from "./parts.js";
+import { failure, fault, note, Section, status, table } from "./parts.js";
 
 export class Report extends Section {
-  #files = [];
-  #trouble = null;
-
   constructor() {
     super("report");
   }
 
-  async show({ name, served }) {
-    this.name = name;
-    this.#files = [];
-    this.#trouble = null;
-    this.element.hidden = !served;
-    if (!served) return;
-    try {
-      const files = await json(kbPath(name, "report"));
-      if (name === this.name) this.#files = files;
-    } catch (error) {
-      this.#trouble = error;
-    }
-    this.draw();
+  async show(base) {
+    this.base = base;
+    this.element.hidden = !base.served;
+    if (base.served) await this.read("report");
   }
 
   draw() {
     this.title.textContent = t("buildReport");
     const heads = [t("buildFile"), t("buildPageCount"), t("buildPassageCount"), t("buildOcrCount"), t("buildSeconds")];
-    const shown = this.#trouble ? failure(this.#trouble) : table(t("buildReport"), heads, this.#files.map(row), [1, 2, 3, 4]);
+    const shown = this.trouble ? failure(this.trouble) : table(t("buildReport"), heads, (this.found ?? []).map(row), [1, 2, 3, 4]);
     this.body.replaceChildren(note(t("buildReportMore")), shown);
   }
 }

@@ -8,9 +8,6 @@ import { date, failure, kbPath, note, Section } from "./parts.js";
 const STATES = { new: "buildStateNew", accepted: "buildStateAccepted", rejected: "buildStateRejected" };
 
 export class Reviews extends Section {
-  #feedback = [];
-  #trouble = null;
-
   constructor(say) {
     super("reviews");
     this.say = say;
@@ -19,25 +16,16 @@ export class Reviews extends Section {
   async show(base) {
     this.base = base;
     this.element.hidden = !base.served;
-    if (!base.served) return;
-    this.#feedback = [];
-    this.#trouble = null;
-    try {
-      const { feedback } = await json(kbPath(base.name, "feedback"));
-      if (base !== this.base) return;
-      this.#feedback = feedback;
-    } catch (error) {
-      this.#trouble = error;
-    }
-    this.draw();
+    if (base.served) await this.read("feedback");
   }
 
   draw() {
     this.title.textContent = t("buildFeedback");
     const parts = [note(t("buildFeedbackMore"))];
-    if (this.#trouble) parts.push(failure(this.#trouble));
-    else if (!this.#feedback.length) parts.push(el("p", { className: "empty", textContent: t("buildFeedbackEmpty") }));
-    else parts.push(el("ul", { className: "reviews" }, ...this.#feedback.map((said) => this.#line(said))));
+    const feedback = this.found?.feedback ?? [];
+    if (this.trouble) parts.push(failure(this.trouble));
+    else if (!feedback.length) parts.push(el("p", { className: "empty", textContent: t("buildFeedbackEmpty") }));
+    else parts.push(el("ul", { className: "reviews" }, ...feedback.map((said) => this.#line(said))));
     this.body.replaceChildren(...parts);
   }
 
@@ -62,7 +50,8 @@ export class Reviews extends Section {
   async #review(said, state, line, trouble) {
     try {
       const fresh = await json(kbPath(this.base.name, `feedback/${said.answer_id}`), { body: { state } });
-      this.#feedback = this.#feedback.map((one) => (one === said ? fresh : one));
+      const { feedback } = this.found;
+      feedback[feedback.indexOf(said)] = fresh;
       const drawn = this.#line(fresh);
       line.replaceWith(drawn);
       drawn.focus();

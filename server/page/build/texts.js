@@ -180,7 +180,7 @@ export const TEXTS = {
     buildRemoveTitle: "Delete {name}?",
     buildRemoveMore: "The file is deleted on the server. Its passages are cited until the next rebuild.",
     buildRemoved: "{name} is deleted.",
-    buildIsNew: "not read yet",
+    buildIsNew: "new",
     buildIsIndexed: "read",
     buildIsUnchanged: "as before",
     buildIsStale: "unreadable, kept as before",

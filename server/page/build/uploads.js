@@ -39,6 +39,7 @@ export class Uploads {
 
   async #send() {
     this.#isSending = true;
+    addEventListener("beforeunload", ask);
     let row;
     while ((row = this.#rows.find(({ state }) => state === "waiting"))) {
       row.state = "sending";
@@ -56,6 +57,7 @@ export class Uploads {
       this.#update(row);
     }
     this.#isSending = false;
+    removeEventListener("beforeunload", ask);
     const count = (state) => this.#rows.filter((one) => one.state === state).length;
     this.ended(count("stored"), count("refused"));
   }
@@ -77,6 +79,9 @@ export class Uploads {
     if (row.problem) row.trouble.replaceChildren(fault(row.problem.detail, row.problem.mend));
   }
 }
+
+// Whoever leaves the page is asked first: what is not sent yet would be lost.
+const ask = (event) => event.preventDefault();
 
 function said({ state, share, size }) {
   if (state === "waiting") return t("buildWaiting");
