@@ -93,6 +93,12 @@ def test_a_knowledge_base_is_made_filled_asked_and_removed(client: TestClient) -
     assert client.post("/kbs", json={"name": "physics"}).status_code == 201
 
 
+def test_the_catalogue_is_none_of_the_files(client: TestClient, tmp_path: Path) -> None:
+    before = client.get("/kbs/default/files").json()["files"]
+    (tmp_path / "books" / "catalog.toml").write_text("[course]\ntitle = '物理'\n", encoding="utf-8")
+    assert client.get("/kbs/default/files").json()["files"] == before != []
+
+
 def test_the_events_of_a_rebuild_tell_each_file_and_the_end(client: TestClient) -> None:
     started = client.post("/kbs/default/rebuild", json={"force": True})
     job = started.headers["location"]

@@ -66,8 +66,8 @@ function labels(drawn, points, threshold) {
   for (const { name, points: along } of drawn) {
     let best = null;
     for (const point of along) {
-      for (const side of [-1, 1]) {
-        const at = { x: x(point.threshold), y: y(point[name]) + side * 12 };
+      for (const aside of [-12, 12, -22, 22]) {
+        const at = { x: x(point.threshold), y: y(point[name]) + aside };
         const score = room(at, name, points, boxes, threshold);
         if (!best || score > best.score) best = { ...at, score };
       }

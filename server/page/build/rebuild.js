@@ -90,9 +90,8 @@ export class Rebuild extends Section {
           if (name !== "end") after = data.n;
           if (name === "end") {
             await view.end(data, isNews);
-            if (signal.aborted) return;
-            this.draw();
-            if (isNews) this.changed(view.generation);
+            if (isNews && !signal.aborted) await this.changed(view.generation);
+            if (!signal.aborted) this.draw();
             return;
           }
           view.take(data);
