@@ -25,9 +25,10 @@ class Stock:
         self._settings = settings
 
     def names(self) -> list[str]:
-        """All that there are, also those without any passage yet, sorted."""
-        data_dir = self._settings.data_dir
-        return sorted({*knowledge_bases(data_dir), *created(data_dir)})
+        """All that there are, also those without any passage yet, sorted; the default one as soon as its folder is."""
+        settings = self._settings
+        default = {settings.kb} if settings.source_dir.is_dir() else set[str]()
+        return sorted({*knowledge_bases(settings.data_dir), *created(settings.data_dir), *default})
 
     def folder(self, kb: str) -> KnowledgeBaseFolder:
         """The folder of one that there is; raises KnowledgeBaseMissing."""

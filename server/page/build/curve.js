@@ -68,7 +68,8 @@ function labels(drawn, points, threshold) {
     for (const point of along) {
       for (const aside of [-12, 12, -22, 22]) {
         const at = { x: x(point.threshold), y: y(point[name]) + aside };
-        const score = room(at, name, points, boxes, threshold);
+        // Rather near its line, unless another would touch it there.
+        const score = room(at, name, points, boxes, threshold) - (Math.abs(aside) > 12 ? 8 : 0);
         if (!best || score > best.score) best = { ...at, score };
       }
     }

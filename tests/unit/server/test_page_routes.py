@@ -129,6 +129,18 @@ def test_what_is_unbuilt_is_named_to_those_who_may_fill_it(library_settings: Set
         assert listed(Role.ask, None) == (["default"], [])
 
 
+def test_the_default_knowledge_base_can_be_built_from_the_first_start_on(tmp_path: Path) -> None:
+    books = tmp_path / "books"
+    settings = Settings(data_dir=tmp_path / "data", source_dir=books)
+    with serving(settings) as empty:
+        assert empty.get("/kbs").json() == {"kbs": [], "unbuilt": []}
+        books.mkdir()
+        (books / "os.md").write_text("# 操作系统", encoding="utf-8")
+        assert empty.get("/kbs").json() == {"kbs": [], "unbuilt": ["default"]}
+        (file,) = empty.get("/kbs/default/files").json()["files"]
+        assert (file["name"], file["status"]) == ("os.md", "new")
+
+
 def place(client: TestClient, source: str, start: int, end: int) -> dict[str, Any]:
     response = client.get(f"/kbs/default/books/{source}/text", params={"start": start, "end": end})
     assert response.status_code == 200, response.text
