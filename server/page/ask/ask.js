@@ -68,7 +68,7 @@ export class AskView {
     try {
       const { kbs } = await json("kbs");
       this.#options.setBases(kbs);
-      this.tell(kbs.length ? "" : t("none"));
+      this.tell(kbs.length ? "" : t(byId("views").hidden ? "none" : "noneBuild"));
       await this.#showExamples();
       return kbs.length > 0;
     } catch (error) {

@@ -32,7 +32,7 @@ export class TurnView {
     this.growing = null;
     this.element.className = `turn ${turn.state}${turn.answer?.refused ? " refused" : ""}`;
     this.understood.textContent = turn.searchQuery ? t("understood") + turn.searchQuery : "";
-    this.answer.setAttribute("aria-busy", String(turn.state === "writing"));
+    this.answer.setAttribute("aria-busy", "true");
     if (turn.state === "writing") {
       this.answer.replaceChildren(el("p", { className: "faint pulse", textContent: t("thinking") }));
       this.below.replaceChildren();
@@ -47,6 +47,7 @@ export class TurnView {
         linkMarkers(this.answer, turn.answer.citations, this.actions.open);
       }
     } else this.answer.replaceChildren();
+    this.answer.setAttribute("aria-busy", "false");
   }
 
   drawBelow(isLast) {
