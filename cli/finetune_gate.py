@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.settings import Settings
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from evaluate.exam.results import ExamResult
     from evaluate.loss import Talk
     from evaluate.loss_results import LossResult
+    from evaluate.records import Score
     from finetune.conversations import Conversation
     from finetune.course import Course
     from finetune.flow import Gate, Verdict
@@ -49,16 +50,19 @@ def _measured(
     from evaluate.files import write_text
     from evaluate.loss_results import loss_difference
     from finetune.flow import Verdict
+    from finetune.folder import write_json
 
     exams = _exams(course, settings, base, candidate, folder)
-    lines, falls = [], []
+    lines, falls, rows = [], [], []
     for sat in exams:
         lines += _lines(sat)
+        fallen = worse(sat.before, sat.now)
         falls += [
             f"{sat.name}, {change.measure} {change.before:.3f} → {change.now:.3f} "
             f"({change.difference.low:+.3f} to {change.difference.high:+.3f})"
-            for change in worse(sat.before, sat.now)
+            for change in fallen
         ]
+        rows += _rows(sat, {change.measure for change in fallen})
     talks_of = _talks(course, held_out)
     before, now = (_losses(settings, model, list(talks_of.values())) for model in (base, candidate))
     for (name, talks), old, new in zip(talks_of.items(), before, now, strict=True):
@@ -67,8 +71,10 @@ def _measured(
         shown = f"{old.loss.mean:.3f} → {new.loss.mean:.3f} ({rise.low:+.3f} to {rise.high:+.3f})"
         few = "" if len(talks) >= LEAST_QUESTIONS else "; too few to decide"
         lines.append(f"gate: loss on {len(talks)} {name} {shown}{few}")
-        if rise.low > 0 and not few and name == HELD_OUT:
-            falls.append(f"loss on {name} {shown}")
+        fell = rise.low > 0 and not few and name == HELD_OUT
+        falls += [f"loss on {name} {shown}"] if fell else []
+        rows.append(_row(name, "all", "loss", len(talks), old.loss.mean, new.loss.mean, rise, fell))
+    write_json(folder / "report.json", {"rows": rows, "falls": falls})
     write_text(folder / "report.md", _report(course, exams, lines, falls))
     return Verdict(tuple(falls), tuple(lines))
 
@@ -132,6 +138,28 @@ def _lines(sat: _Sat) -> list[str]:
         if group.name == "all"
         for change in group.changes
     ]
+
+
+def _rows(sat: _Sat, fallen: set[str]) -> list[dict[str, Any]]:
+    """Each subject of an exam, by measure. fallen: those that fell, as `worse` names them."""
+    return [
+        _row(
+            *(sat.name, group.name, change.measure, group.questions, change.before, change.now, change.difference),
+            f"{group.name}: {change.measure}" in fallen,
+        )
+        for group in sat.comparison.groups
+        for change in group.changes
+    ]
+
+
+def _row(
+    name: str, subject: str, measure: str, count: int, before: float, now: float, difference: "Score", fell: bool
+) -> dict[str, Any]:
+    """A row of report.json. count: questions, or rows. A loss is better where it is less."""
+    return {
+        **{"name": name, "subject": subject, "measure": measure, "count": count, "before": before, "now": now},
+        **{"difference": difference.mean, "low": difference.low, "high": difference.high, "fell": fell},
+    }
 
 
 def _report(course: "Course", exams: Sequence[_Sat], lines: Sequence[str], falls: Sequence[str]) -> str:

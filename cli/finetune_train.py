@@ -13,8 +13,9 @@ from cli.options import Json, print_json
 from core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from finetune.training.progress import Step
     from finetune.training.settings import TrainSettings
-    from finetune.training.train import Step, TrainReport
+    from finetune.training.train import TrainReport
 
 _LINES = 20  # of progress, where there is no terminal
 

@@ -16,6 +16,7 @@
     ├── NothingIndexed              a rebuild had nothing to publish
     ├── PageMissing                 a book has no such page to show
     ├── JobMissing                  there is no job of this name
+    ├── CourseMissing               no course file has this name
     ├── ModelError                  the embedder or the language model cannot be loaded or run
     ├── DatasetError                rows to train or to examine on that cannot be read or used
     ├── TrainingError               fine-tuning that cannot start or go on
@@ -129,6 +130,10 @@ class PageMissing(KebenError):
 
 class JobMissing(KebenError):
     code = "job-missing"
+
+
+class CourseMissing(KebenError):
+    code = "course-missing"
 
 
 class ModelError(KebenError):

@@ -315,6 +315,11 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(PROJECT / "vector_db" / "data", description="Where generations are kept.")
     source_dir: Path = Field(PROJECT / "knowledge", description="Folder of textbooks for the default knowledge base.")
+    courses_dir: Path = Field(
+        PROJECT / "courses",
+        description="Folder of the courses that the page tunes: NAME.toml or NAME/course.toml, as for "
+        "`keben finetune run`.",
+    )
     kb: KbName = "default"
     embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
     chunk: ChunkSettings = Field(default_factory=ChunkSettings)

@@ -1,11 +1,11 @@
 """From a course file to a model that may be served: data set, audit, training, merge, gate; each step once.
 
     FOLDER/dataset/     the rows
-    FOLDER/audit/       report.md: what is wrong with them
+    FOLDER/audit/       report.md, report.json: what is wrong with them
     FOLDER/base/        the base model in the Llama layout, where it came in InternLM2's own
     FOLDER/train/       config, log, loss curve, checkpoints
     FOLDER/candidate/   the merged model before the gate
-    FOLDER/gate/        report.md: what it can do, against its base
+    FOLDER/gate/        report.md, report.json: what it can do, against its base
     FOLDER/model/       the merged model that passed: what KEBEN_LLM__MODEL names
     FOLDER/steps.json   what has been done
 
@@ -66,17 +66,40 @@ def run(
     hooks = hooks or Hooks()
     # Known now, not after the rows have been looked through.
     program("machine")
-    if not (course.train.base / "config.json").is_file():
-        raise ConfigError(f"train.base: {course.train.base} is no folder of a model", mend="name that of a chat model")
+    _check_base(course)
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder):
         steps = Steps(folder)
-        base = _base(course, folder, hooks)
-        rows = _dataset(course, folder, settings, steps, hooks)
-        _audit(course, folder, settings, base, steps, rows, hooks)
+        base, rows = _examined(course, folder, settings, steps, hooks)
+        steps.begin("train")
         made = _train(course, folder, settings, base, steps, rows, hooks)
+        steps.begin("merge")
         candidate = _merge(course, folder, base, steps, made, hooks)
+        steps.begin("gate")
         return _pass(course, folder, settings, base, candidate, steps, made, gate, override, hooks)
+
+
+def examine(course: Course, folder: Path, settings: Settings, *, hooks: Hooks | None = None) -> None:
+    """The first two steps of `run` alone, which need no XTuner. Raises what they raise."""
+    _check_base(course)
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder):
+        _examined(course, folder, settings, Steps(folder), hooks or Hooks())
+
+
+def _check_base(course: Course) -> None:
+    if not (course.train.base / "config.json").is_file():
+        raise ConfigError(f"train.base: {course.train.base} is no folder of a model", mend="name that of a chat model")
+
+
+def _examined(course: Course, folder: Path, settings: Settings, steps: Steps, hooks: Hooks) -> tuple[Path, str]:
+    """The base model in the Llama layout, and the fingerprint of rows that have passed their audit."""
+    steps.begin("dataset")
+    base = _base(course, folder, hooks)
+    rows = _dataset(course, folder, settings, steps, hooks)
+    steps.begin("audit")
+    _audit(course, folder, settings, base, steps, rows, hooks)
+    return base, rows
 
 
 def _base(course: Course, folder: Path, hooks: Hooks) -> Path:
@@ -100,7 +123,9 @@ def _dataset(course: Course, folder: Path, settings: Settings, steps: Steps, hoo
         report = build_dataset(wanted, settings)
         left_out = sum(len(found.left_out) for found in report.sources)
         hooks.say(f"dataset: {report.train} rows to train on, {report.test} to test; {left_out} left out")
-        steps.record("dataset", made_from, train=report.train, test=report.test, rows=report.fingerprint)
+        steps.record(
+            "dataset", made_from, train=report.train, test=report.test, left_out=left_out, rows=report.fingerprint
+        )
     return str(steps.said("dataset")["rows"])
 
 
@@ -209,6 +234,7 @@ def _pass(
             hooks.say(line)
         steps.record("gate", wanted, falls=verdict.falls)
     falls = steps.said("gate")["falls"]
+    steps.begin("model")
     if falls and not override:
         raise TrainingError(
             f"{course.name} is worse than its base and was not published: {'; '.join(falls)}",

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from core.errors import ConfigError, ModelError
 
+_LOOK_SECONDS = 0.1
 _OURS = re.compile(
     r"(model|part)(-\d{5})?(-of-\d{5})?\.safetensors"
     r"|(config|generation_config|tokenizer|tokenizer_config|model\.safetensors\.index|keben)\.json"
@@ -55,7 +57,12 @@ def alone(folder: Path) -> Iterator[None]:
     """No other process writes in `folder` meanwhile. Raises ConfigError when one does."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # `is_held` has the lock for a moment when it looks.
+            time.sleep(_LOOK_SECONDS)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
         raise ConfigError(
@@ -63,6 +70,22 @@ def alone(folder: Path) -> Iterator[None]:
         ) from None
     finally:
         os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process has the lock of a file or folder now, as of `alone`."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, so that two who look at the same time do not take each other for the process.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _remove_leftovers(unfinished: Path) -> None:

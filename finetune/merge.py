@@ -24,7 +24,8 @@ from finetune.model_card import Card, model_card
 from finetune.shards import ShardWriter, find_weights, read_tensors, tensor_shapes
 from finetune.training.checkpoints import newest_checkpoint, step_of
 from finetune.training.environment import ENVIRONMENT, output, program
-from finetune.training.train import CHECKPOINTS, steps_in
+from finetune.training.progress import steps_in
+from finetune.training.train import CHECKPOINTS
 from rag.engine.folder import inspect_folder
 from rag.engine.model_files import read_json
 from rag.trained_prompt import TRAINED_PROMPT, Form, TrainedPrompt

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from core.errors import ConfigError
 
-_FILE = "steps.json"
+_FILE, NOW = "steps.json", "now"
 
 
 class Steps:
@@ -41,9 +41,17 @@ class Steps:
         """What was recorded, by step."""
         return self._done
 
+    def begin(self, name: str) -> None:
+        """A step is looked at now; those before it are done."""
+        self._done[NOW] = {"step": name}
+        self._write()
+
     def record(self, name: str, fingerprint: str, **facts: Any) -> None:
         """A step is done."""
         self._done[name] = {"made_from": fingerprint, **facts}
+        self._write()
+
+    def _write(self) -> None:
         unfinished = self._path.with_suffix(".tmp")
         with unfinished.open("w", encoding="utf-8") as file:
             file.write(json.dumps(self._done, ensure_ascii=False, indent=2) + "\n")

@@ -13,6 +13,7 @@ from fastapi import Depends, FastAPI, Request
 
 from core.errors import KebenError, ServerError
 from core.settings import Settings
+from finetune.background import Courses
 from rag.answer import Answerer
 from rag.build import Writing, build_answerer, build_cache, build_writing
 from server.access import Principal, authorise, no_default, no_such
@@ -209,6 +210,10 @@ async def _stock(request: Request) -> Stock:
     return Stock(_settings(request))
 
 
+async def _courses(request: Request) -> Courses:
+    return Courses(_settings(request))
+
+
 async def _jobs(request: Request) -> Jobs:
     return Jobs(_settings(request))
 
@@ -228,5 +233,6 @@ async def refresh(request: Request) -> None:
 PrincipalDep = Annotated[Principal, Depends(_principal)]
 KeysDep = Annotated[KeyStore, Depends(_keys)]
 StockDep = Annotated[Stock, Depends(_stock)]
+CoursesDep = Annotated[Courses, Depends(_courses)]
 JobsDep = Annotated[Jobs, Depends(_jobs)]
 ServiceDep = Annotated[Service, Depends(_service)]

@@ -9,10 +9,14 @@ from core.errors import ConfigError
 from finetune.audit.lengths import Lengths
 from finetune.audit.markdown import LABELS, LENGTHS, markdown
 from finetune.audit.report import AuditReport
+from finetune.folder import write_json
 
 
 def write_report(report: AuditReport, folder: Path, data: str) -> Path:
-    """Write report.md with its figures into a folder, which is made; raises ConfigError where it cannot be written."""
+    """Write report.md with its figures, and report.json for programs, into a folder, which is made.
+
+    Raises ConfigError where it cannot be written.
+    """
     figures = {LENGTHS: lengths_figure(report.lengths)}
     if report.labels:
         figures[LABELS] = labels_figure(report.labels)
@@ -21,6 +25,7 @@ def write_report(report: AuditReport, folder: Path, data: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for name, figure in figures.items():
             figure.savefig(folder / name, dpi=120)
+        write_json(folder / "report.json", report.to_json())
         path.write_text(markdown(report, data, list(figures)), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written: {error.strerror}", mend="name another folder") from error

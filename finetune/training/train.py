@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from finetune.training.environment import ENVIRONMENT, machine, program, variabl
 from finetune.training.faults import explained
 from finetune.training.inside import EXIT_STOPPED
 from finetune.training.memory import Estimate, check_memory
+from finetune.training.progress import PROGRESS, Step, records, step_of_record, steps_in
 from finetune.training.settings import TrainSettings
 
 _POLL_SECONDS = 0.2
@@ -38,17 +39,6 @@ _DRAWING_SECONDS = 30.0  # between two pictures of the loss
 _SAVING_SECONDS = 120.0  # to write a checkpoint after Ctrl-C
 _ANSWER = "Sample output:"
 CHECKPOINTS = "checkpoints"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A step that was done. of: steps of the run. loss: mean over its rows' answer tokens. seconds: it took."""
-
-    step: int
-    of: int
-    loss: float
-    lr: float
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +96,7 @@ def train(
     done, last = list(steps_in(folder)), newest_checkpoint(folder / CHECKPOINTS)
     if not done or last is None or step_of(last) < done[-1].of:
         raise TrainingError(f"XTuner ended without its last checkpoint in {folder}", mend=f"see {folder / 'train.log'}")
-    begun = _records(folder, "start")[-1]
+    begun = records(folder, "start")[-1]
     return TrainReport(
         folder=str(folder),
         checkpoint=str(last),
@@ -121,14 +111,6 @@ def train(
         machine=where,
         estimate=estimate,
     )
-
-
-def steps_in(folder: Path) -> Iterator[Step]:
-    """The steps of a run, each once: after resuming, those that were done again take the place of the first ones."""
-    found: dict[int, Step] = {}
-    for record in _records(folder, "step"):
-        found[record["step"]] = Step(*(record[name] for name in ("step", "of", "loss", "lr", "seconds")))
-    yield from sorted(found.values(), key=lambda step: step.step)
 
 
 def _prepare(
@@ -175,7 +157,7 @@ def _arguments(settings: TrainSettings, folder: Path, checkpoint: Path | None) -
 
 def _watch(command: list[str], folder: Path, on_step: OnStep, on_answer: OnAnswer) -> None:
     """Run it to its end, telling what it does. Raises TrainingError when it ends otherwise."""
-    log, progress = folder / "train.log", folder / "progress.jsonl"
+    log, progress = folder / "train.log", folder / PROGRESS
     progress.touch()
     with (
         log.open("ab") as written,
@@ -223,17 +205,7 @@ def _tell(lines: Any, said: Any, on_step: OnStep, on_answer: OnAnswer) -> None:
         with suppress(ValueError):
             record = json.loads(line)
             if record["event"] == "step":
-                on_step(Step(*(record[name] for name in ("step", "of", "loss", "lr", "seconds"))))
+                on_step(step_of_record(record))
     text = said.read()
     for answer in text.split(_ANSWER)[1:]:
         on_answer(answer.split("\n\n")[0].strip())
-
-
-def _records(folder: Path, event: str) -> list[dict[str, Any]]:
-    """Lines of progress.jsonl; a last one that a killed run left unfinished is passed over."""
-    records = []
-    path = folder / "progress.jsonl"
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        with suppress(ValueError):
-            records.append(json.loads(line))
-    return [record for record in records if record.get("event") == event]

@@ -2,8 +2,21 @@
 
 from fastapi import APIRouter
 
-from server.routes import asking, books, feedback, health, jobs, keys, knowledge_bases, openai, page, pages, places
+from server.routes import (
+    asking,
+    books,
+    courses,
+    feedback,
+    health,
+    jobs,
+    keys,
+    knowledge_bases,
+    openai,
+    page,
+    pages,
+    places,
+)
 
 router = APIRouter()
-for part in (asking, openai, knowledge_bases, places, books, jobs, pages, feedback, keys, health, page):
+for part in (asking, openai, knowledge_bases, places, books, jobs, courses, pages, feedback, keys, health, page):
     router.include_router(part.router)

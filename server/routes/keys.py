@@ -2,17 +2,18 @@
 
 from fastapi import APIRouter
 
+from server.access import Role
 from server.routes.problems import problems
 from server.schemas.keys import CreatedKey, KeyBody, KeyId, KeyRequest, KeysResponse, PrincipalBody
-from server.service import KeysDep, PrincipalDep
+from server.service import CoursesDep, KeysDep, PrincipalDep
 
 router = APIRouter()
 
 
 @router.get("/me", responses=problems(), summary="Look at the key of the request")
-def me(principal: PrincipalDep) -> PrincipalBody:
+def me(principal: PrincipalDep, courses: CoursesDep) -> PrincipalBody:
     """What the key of this request may do; without keys, what anybody on this machine may."""
-    return PrincipalBody.of(principal)
+    return PrincipalBody.of(principal, tunes=principal.role is Role.admin and courses.missing is None)
 
 
 @router.get("/keys", responses=problems(), summary="List the API keys")

@@ -41,11 +41,13 @@ class PrincipalBody(Body):
     id: str = Field(description="Of the key; 'local' on the loopback interface without keys.", examples=["4f9c2a11"])
     role: Role | None
     kbs: list[str] | None = Field(description="The only knowledge bases that it may see; null: all.")
+    tunes: bool = Field(description="Whether it may tune courses, and XTuner is installed.")
 
     @classmethod
-    def of(cls, principal: Principal) -> "PrincipalBody":
+    def of(cls, principal: Principal, *, tunes: bool) -> "PrincipalBody":
         """The wire form of a principal."""
-        return cls(id=principal.id, role=principal.role, kbs=None if principal.kbs is None else sorted(principal.kbs))
+        kbs = None if principal.kbs is None else sorted(principal.kbs)
+        return cls(id=principal.id, role=principal.role, kbs=kbs, tunes=tunes)
 
 
 class KeyBody(Body):

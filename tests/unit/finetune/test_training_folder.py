@@ -21,8 +21,8 @@ from finetune.training.environment import program, set_up
 from finetune.training.faults import explained
 from finetune.training.inside import EXIT_NOT_A_NUMBER
 from finetune.training.memory import check_memory, estimate
+from finetune.training.progress import steps_in
 from finetune.training.settings import TrainSettings, preset
-from finetune.training.train import steps_in
 from rag.engine.folder import inspect_folder
 
 
