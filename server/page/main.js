@@ -9,6 +9,7 @@ import { followTheme } from "./theme.js";
 // Loaded when they are first looked at: most people only ask. Each view has show, hide, draw and focus.
 const LATER = {
   build: async () => new (await import("./build/build.js")).BuildView(byId("build")),
+  tune: async () => new (await import("./tune/tune.js")).TuneView(byId("tune")),
 };
 const views = { ask: new AskView() };
 let current = null;
@@ -48,8 +49,9 @@ async function turn() {
 
 // The key of a student opens no other view than the first.
 async function offer() {
-  const { role } = await json("me");
+  const { role, tunes } = await json("me");
   byId("views").hidden = role === "ask";
+  byId("views").querySelector('[href="#/tune"]').hidden = !tunes;
 }
 
 async function start() {
