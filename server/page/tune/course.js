@@ -14,13 +14,15 @@ export class Course {
   #around = { installed: true, busy: "" };
   #head = el("div");
   #drawn = "";
+  #pressed = false;
   #training = new TrainingPart();
   #parts;
 
   // act: does one of the actions of a course; what the service answers, null where it refused.
   constructor(act) {
     this.#act = act;
-    this.#parts = [new AuditPart(), this.#training, new GatePart(act), new ModelPart(act)];
+    // What comes last stands first.
+    this.#parts = [new ModelPart(act), new GatePart(act), this.#training, new AuditPart()];
   }
 
   get isRunning() {
@@ -57,7 +59,7 @@ export class Course {
 
   #drawHead() {
     const { name, title, base, method, status, stopping, error, log, rows } = this.#detail;
-    const focused = this.#head.contains(document.activeElement) && document.activeElement.dataset.action;
+    const focused = this.#head.contains(document.activeElement) || (this.#pressed && document.activeElement === document.body);
     const badge = el("span", { className: `tune-status ${status}`, textContent: t(`tuneStatus_${status}`) });
     const faint = (text) => el("p", { className: "faint", textContent: text });
     this.#head.replaceChildren(
@@ -70,7 +72,10 @@ export class Course {
       ...(status === "faulty" ? [] : [this.#steps()]),
       ...(rows ? [faint(t("tuneRows", rows))] : []),
     );
-    if (focused) (this.#head.querySelector(`[data-action=${focused}]:enabled`) ?? this.#head.querySelector("button:enabled"))?.focus();
+    // A button that is pressed gives way to the next one, which takes over the focus.
+    if (!focused) return;
+    this.#head.querySelector("button:enabled")?.focus();
+    this.#pressed = false;
   }
 
   #buttons() {
@@ -92,6 +97,7 @@ export class Course {
   #button(action, text, className, disabled) {
     const pressed = async (event) => {
       event.target.disabled = true;
+      this.#pressed = true;
       if (!(await this.#act(action))) event.target.disabled = false;
     };
     const made = button(text, pressed, { className, disabled });

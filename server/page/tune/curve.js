@@ -8,7 +8,7 @@ const EDGE = { left: 46, right: 12, top: 12, bottom: 34 };
 
 // points: step and loss, in order. of: steps of the run. width: in pixels.
 export function curve(points, of, width) {
-  const label = t("tuneCurve", { first: points[0][0], from: points[0][1].toFixed(3), last: points.at(-1)[0], to: points.at(-1)[1].toFixed(3), of });
+  const label = t("tuneCurve", { first: points[0][0], from: points[0][1].toPrecision(3), last: points.at(-1)[0], to: points.at(-1)[1].toPrecision(3), of });
   const drawing = svg("svg", { class: "tune-svg", width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": label });
   const most = top(Math.max(...points.map(([, loss]) => loss).filter(Number.isFinite), 0));
   const x = (step) => EDGE.left + ((width - EDGE.left - EDGE.right) * step) / Math.max(of, 1);
@@ -33,7 +33,7 @@ export function curve(points, of, width) {
 function top(value) {
   if (value <= 0) return 1;
   const size = 10 ** Math.floor(Math.log10(value));
-  return size * [1, 2, 3, 4, 5, 6, 8, 10].find((times) => times * size >= value);
+  return size * [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10].find((times) => times * size >= value);
 }
 
 function words(text, x, y, anchor) {

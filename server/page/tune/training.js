@@ -62,7 +62,7 @@ export class TrainingPart extends Part {
   #redraw() {
     if (!this.#last) return;
     const { step, of, loss, lr } = this.#last;
-    const parts = [t("tuneAt", { step, of, loss: loss.toFixed(3), lr: lr.toExponential(1) })];
+    const parts = [t("tuneAt", { step, of, loss: loss.toPrecision(3), lr: lr.toExponential(1) })];
     if (this.#left !== null && step < of) parts.push(t("tuneLeft", { time: duration(this.#left) }));
     this.#said.textContent = parts.join(" · ");
     this.#bar.max = of;
