@@ -5,14 +5,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.errors import ConfigError, CourseMissing, JobConflict, TrainingError
 from core.settings import Settings
 from finetune.course import Course, read_course
 from finetune.course_state import CourseDetail, CourseState, detail_of, faulty, mark_of, state_of
 from finetune.training import environment
-from finetune.training.progress import PROGRESS, Step, new_steps
+from finetune.training.progress import Step, new_steps
 from finetune.tuning_job import Kind, is_running, start, stop
 
 if TYPE_CHECKING:
@@ -153,12 +153,18 @@ class Follower:
     def __init__(self, courses: Courses, name: str) -> None:
         self._courses, self._name = courses, name
         self._mark: object = None
-        self._read = self._size()
         self.ended = False
+        place = courses.where(name)
+        # The state has the steps before.
+        self._read = new_steps(place[1] / "train", 0)[0] if place else 0
 
     def news(self) -> list[CourseDetail | Step]:
         """The state of the course if it has changed, then each step of the training. ended: nothing runs any more."""
-        place = self._courses.where(self._name)
+        try:
+            place = self._courses.where(self._name)
+        except CourseMissing:  # its file was taken away meanwhile
+            self.ended = True
+            return []
         mark = mark_of(*place) if place else None
         found: list[CourseDetail | Step] = []
         if mark != self._mark or mark is None:
@@ -169,11 +175,6 @@ class Follower:
             self._read, steps = new_steps(place[1] / "train", self._read)
             found += steps
         return found
-
-    def _size(self) -> int:
-        place: Any = self._courses.where(self._name)
-        path = place[1] / "train" / PROGRESS if place else None
-        return path.stat().st_size if path and path.is_file() else 0
 
 
 def _run_of(file: Path, course: Course) -> Path:

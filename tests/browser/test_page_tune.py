@@ -99,14 +99,16 @@ def test_what_fell_is_shown_with_its_interval_and_needs_a_reason(open_page: Open
     expect(row).to_contain_text("−0.200 (−0.350 … −0.050)")
     expect(page.locator(".tune-gate tbody tr")).to_have_count(3)
     expect(page.locator(".tune-fault")).to_contain_text("0.600 → 0.400")
-    expect(page.locator(".tune-findings .error")).to_contain_text("已接受")
+    expect(page.locator(".tune-findings .tune-error")).to_contain_text("已接受")
     sent: list[str] = []
     page.route("**/courses/fallen/run", lambda route: (sent.append(route.request.post_data or ""), route.abort())[1])
     page.get_by_role("button", name="仍然发布").click()
     assert sent == []
     page.get_by_label("理由").fill("考题有误")
     page.get_by_role("button", name="仍然发布").click()
-    expect(page.locator("#tune .notice")).not_to_be_empty()
+    expect(page.locator("#tune [role=alert]")).not_to_be_empty()
+    page.wait_for_timeout(3000)  # longer than the page waits between two looks
+    expect(page.locator("#tune [role=alert]")).not_to_be_empty()
     assert sent == ['{"override":"考题有误"}']
 
 
@@ -140,7 +142,7 @@ def test_an_audit_shows_rows_as_text_and_a_training_is_followed_and_stopped(open
     before = drawn()
     grows(page, drawn, before + 3)
     assert "损失曲线：第 1 步" in (page.locator(".tune-svg").get_attribute("aria-label") or "")
-    expect(page.locator("#tune [role=status]").first).to_have_text("tiny: 训练")
+    expect(page.locator("#tune .visually-hidden[role=status]")).to_have_text("tiny: 训练")
     choose(page, "fallen")
     expect(page.locator(".tune-actions")).to_contain_text("tiny 正在进行")
     choose(page, "tiny")

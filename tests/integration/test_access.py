@@ -85,7 +85,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory, library_settings: Setting
     folder = tmp_path_factory.mktemp("access")
     copy_knowledge_bases(library_settings, folder / "data")
     server = ServerSettings(requests_per_minute=None)
-    return Settings(data_dir=folder / "data", source_dir=library_settings.source_dir, server=server)
+    folders = {"data_dir": folder / "data", "courses_dir": folder / "courses"}
+    return Settings.model_validate({**folders, "source_dir": library_settings.source_dir, "server": server})
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,8 @@ def test_every_response_is_as_described(tmp_path: Path, library_settings: Settin
     copy_knowledge_bases(library_settings, tmp_path / "data")
     shutil.copytree(books_dir, tmp_path / "books")
     server = ServerSettings(requests_per_minute=None, concurrent=None)
-    settings = Settings(data_dir=tmp_path / "data", source_dir=tmp_path / "books", server=server)
+    folders = {"data_dir": tmp_path / "data", "source_dir": tmp_path / "books", "courses_dir": tmp_path / "courses"}
+    settings = Settings.model_validate({**folders, "server": server})
     (tmp_path / "schemathesis.toml").write_text(CONFIG, encoding="utf-8")
     key, _ = KeyStore(settings.state_dir).create("schemathesis", Role.admin)
     with live(settings) as running:

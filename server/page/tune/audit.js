@@ -25,7 +25,7 @@ export class AuditPart extends Part {
 
 function group(severity, findings, accepted) {
   const name = el("th", { colSpan: 3, scope: "rowgroup", textContent: `${t(`tuneSeverity_${severity}`)} (${findings.length})` });
-  return el("tbody", { className: severity }, el("tr", {}, name), ...findings.map((one) => row(one, accepted)));
+  return el("tbody", { className: `tune-${severity}` }, el("tr", {}, name), ...findings.map((one) => row(one, accepted)));
 }
 
 function row({ check, severity, count, share, summary, todo, examples }, accepted) {

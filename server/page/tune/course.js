@@ -73,8 +73,9 @@ export class Course {
       ...(rows ? [faint(t("tuneRows", rows))] : []),
     );
     // A button that is pressed gives way to the next one, which takes over the focus.
-    if (!focused) return;
-    this.#head.querySelector("button:enabled")?.focus();
+    const next = focused && this.#head.querySelector("button:enabled");
+    if (!next) return;
+    next.focus({ preventScroll: true });
     this.#pressed = false;
   }
 

@@ -12,7 +12,9 @@ addTexts(TEXTS);
 export class TuneView {
   #root;
   #list = el("ul", { className: "tune-list" });
-  #notice = el("p", { className: "notice", role: "alert" });
+  // What hinders all courses, until it does no more; and what was refused, until something else is asked for.
+  #notice = el("p", { className: "notice", role: "status" });
+  #refused = el("p", { className: "notice", role: "alert" });
   #said = el("p", { className: "visually-hidden", role: "status" });
   #course = new Course((action, body) => this.#act(action, body));
   #listed = null;
@@ -37,9 +39,10 @@ export class TuneView {
     const side = el("nav", { className: "tune-side", "aria-label": t("tuneCourses") }, this.#list);
     const head = el("h2", { textContent: t("tune") });
     const intro = el("p", { className: "faint", textContent: t("tuneIntro") });
+    const top = el("header", { className: "tune-head" }, head, intro);
     const none = this.#listed && !this.#listed.courses.length;
     const body = none ? empty(this.#listed.folder) : el("div", { className: "tune-desk" }, side, this.#course.root);
-    this.#root.replaceChildren(el("header", { className: "tune-head" }, head, intro), this.#notice, this.#said, body);
+    this.#root.replaceChildren(top, this.#notice, this.#refused, this.#said, body);
     this.#drawList();
     this.#course.draw();
   }
@@ -59,11 +62,11 @@ export class TuneView {
     while (!signal.aborted) {
       try {
         await this.#load(signal);
-        this.#notice.textContent = this.#missing();
+        this.#tell(this.#missing());
         if (this.#chosen && this.#course.isRunning) await this.#follow(signal);
       } catch (error) {
         if (signal.aborted) return;
-        this.#notice.textContent = told(error);
+        this.#tell(told(error));
         if (error.status === 401 || error.status === 403) return;
       }
       await pause();
@@ -105,17 +108,18 @@ export class TuneView {
   async #act(action, body = {}) {
     try {
       const done = await json(this.#path(action), { method: "POST", body });
-      this.#notice.textContent = "";
+      this.#refused.textContent = "";
       if (action !== "publish" || body.upload) this.#restart();
       return done;
     } catch (error) {
-      this.#notice.textContent = told(error);
+      this.#refused.textContent = told(error);
       return null;
     }
   }
 
   #choose(name) {
     this.#chosen = name;
+    this.#refused.textContent = "";
     this.#course.clear();
     this.#drawList();
     this.#restart();
@@ -127,6 +131,11 @@ export class TuneView {
 
   #running() {
     return this.#listed?.courses.find((course) => course.status === "running");
+  }
+
+  // Said anew only when it is another thing: it is read out.
+  #tell(text) {
+    if (this.#notice.textContent !== text) this.#notice.textContent = text;
   }
 
   #missing() {

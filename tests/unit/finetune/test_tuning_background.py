@@ -235,7 +235,9 @@ def test_what_it_ends_with_is_told(courses: Courses, run: Path, tmp_path: Path) 
     assert courses.state("os").status == "done"
 
 
-def test_followed_it_tells_states_and_steps_until_its_end(courses: Courses, run: Path, tmp_path: Path) -> None:
+def test_followed_it_tells_states_and_steps_until_its_end(
+    courses: Courses, run: Path, tmp_path: Path, settings: Settings
+) -> None:
     write_steps(run, "audit")
     write_reports(run)
     courses.run("os")
@@ -249,6 +251,9 @@ def test_followed_it_tells_states_and_steps_until_its_end(courses: Courses, run:
     ended(courses)
     (last,) = follower.news()
     assert not isinstance(last, Step) and last.state.status == "begun" and follower.ended
+    again = courses.follow("os")
+    (settings.courses_dir / "os.toml").unlink()
+    assert again.news() == [] and again.ended
 
 
 def test_it_outlives_the_process_that_starts_it(courses: Courses, settings: Settings, run: Path) -> None:
