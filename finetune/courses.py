@@ -113,12 +113,17 @@ class Courses:
         return model.resolve()
 
     def _start(self, name: str, kind: Kind, arguments: list[str]) -> None:
+        run = _run_of(*self._read(name))
         with self._alone():
             for other in self._names():
                 place = self.where(other)
+                if place and place[1] == run and other != name:
+                    raise ConfigError(
+                        f"{name} and {other} are both tuned in {run}", mend="change the name in one of them"
+                    )
                 if place and is_running(place[1]):
                     raise JobConflict(f"{other} is being tuned", mend="wait for its end, or stop it: one at a time")
-            start(self._settings, _run_of(*self._read(name)), kind, arguments)
+            start(self._settings, run, kind, arguments)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

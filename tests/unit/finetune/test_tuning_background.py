@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -203,6 +204,13 @@ def test_one_at_a_time_and_it_is_stopped(courses: Courses, run: Path, settings: 
     assert (courses.state("os").status, courses.state("os").kind) == ("running", "audit")
     courses.stop("os")  # perhaps before the process hears signals
     assert ended(courses).status == "stopped"
+
+
+def test_two_courses_of_one_name_are_not_tuned_in_one_folder(courses: Courses, settings: Settings) -> None:
+    shutil.copy(settings.courses_dir / "os.toml", settings.courses_dir / "copy.toml")
+    with pytest.raises(ConfigError, match="are both tuned in"):
+        courses.audit("os")
+    assert not (settings.courses_dir / "runs").exists()
 
 
 def test_killed_it_is_interrupted_and_is_started_again(courses: Courses, run: Path, tmp_path: Path) -> None:
