@@ -294,7 +294,9 @@ class ServerSettings(_Group):
         "asked; 0: not at all.",
     )
     upload_mb: int = Field(512, ge=1, le=65536, description="Longest upload, all its files together, in MiB.")
-    body_seconds: float = Field(30, ge=1, le=3600, description="Longest time that a body may take to arrive.")
+    body_seconds: float = Field(
+        30, ge=1, le=3600, description="Longest time that the head of a request, and then its body, may take to arrive."
+    )
 
     @property
     def computing_threads(self) -> int:

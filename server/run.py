@@ -15,6 +15,7 @@ from core.settings import Settings
 from server import logs
 from server.app import create_app
 from server.drain import Drain
+from server.protocol import bounded
 from server.service import Startup
 
 # Threads that compute give way to the event loop after this time; Python's own 5 ms add up when several compute.
@@ -56,10 +57,9 @@ class _Server(uvicorn.Server):
         self._seconds = settings.server.drain_seconds
         longest = math.ceil(self._seconds) + _MARGIN_SECONDS
         app = create_app(settings, startup)
-        # h11 bounds the head of a request, which httptools, the default, reads without end.
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=bounded(settings.server.body_seconds),
             ws="none",
             log_config=None,
             log_level="warning",

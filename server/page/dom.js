@@ -14,6 +14,14 @@ export function button(text, onclick, properties = {}) {
   return el("button", { type: "button", className: "quiet", textContent: text, onclick, ...properties });
 }
 
+// An element of a drawing; its attributes are no properties.
+export function svg(tag, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
 export const byId = (id) => document.getElementById(id);
 
 export function setHtml(element, rendered) {

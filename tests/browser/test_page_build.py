@@ -19,6 +19,7 @@ from server.access import Limits, Role
 from server.keys import KeyStore
 from vector_db.layout import KnowledgeBaseFolder
 
+pytestmark = pytest.mark.alone
 Open = Callable[..., Page]
 HEAT = "# 物理\n\n## 热学\n\n### 比热容\n\n比热容是单位质量的物质升高单位温度所吸收的热量。\n"
 ACIDS = "# 化学\n\n## 溶液\n\n### 酸\n\n酸是在水溶液中电离出的阳离子全部是氢离子的化合物。\n"

@@ -6,10 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from acting import AXE, PHONE, serious
 from made_courses import EVIL, ROWS, write_course, write_reports, write_steps
 from page_server import serve
 from playwright.sync_api import Page, expect
-from test_page_forms import AXE, PHONE, serious
 from trainable_models import write_trainable_internlm2
 
 from core.errors import JobConflict
@@ -18,9 +18,10 @@ from finetune.background import Courses
 from finetune.training.environment import ENVIRONMENT, is_whole
 
 Open = Callable[..., Page]
-pytestmark = pytest.mark.skipif(
-    not is_whole(ENVIRONMENT), reason="the environment of XTuner is missing: keben finetune setup"
-)
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(not is_whole(ENVIRONMENT), reason="the environment of XTuner is missing: keben finetune setup"),
+]
 SECONDS = 60_000
 
 

@@ -154,15 +154,61 @@ def test_what_is_no_proper_request_reaches_nothing(shut: tuple[str, str], reques
     assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
 
 
-def test_a_head_without_end_is_cut_off(shut: tuple[str, str]) -> None:
-    url, _ = shut
-    host, port = urlsplit(url).hostname, urlsplit(url).port
-    with socket.create_connection((host, port or 80), timeout=30) as connection, suppress(ConnectionError):
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: ")
+CHUNKED = b"POST /ask HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer KEY\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begun", "more"),
+    [
+        (b"GET /", b"a" * 65536),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"a" * 65536),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n", b"X: y\r\n" * 10_000),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nX: ", b"a" * 65536),
+        (CHUNKED, b"0" * 65536),
+        (CHUNKED + b"1; x=", b"a" * 65536),
+        (CHUNKED + b"1\r\n{\r\n0\r\n", b"X: y\r\n" * 10_000),
+    ],
+)
+def test_a_head_without_end_is_cut_off(shut: tuple[str, str], begun: bytes, more: bytes) -> None:
+    url, key = shut
+    with connected(url) as connection, suppress(ConnectionError):
+        connection.sendall(begun.replace(b"KEY", key.encode()))
         for _ in range(200):
-            connection.sendall(b"a" * 65536)
+            connection.sendall(more)
         pytest.fail("13 MB of a head were taken")
     assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize("begun", [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+def test_a_head_that_does_not_come_is_not_waited_for(shut: tuple[str, str], begun: bytes) -> None:
+    with connected(shut[0]) as connection:
+        connection.sendall(begun)
+        assert connection.recv(1000) == b""
+
+
+def test_a_connection_is_used_again_and_bodies_may_come_in_pieces(shut: tuple[str, str]) -> None:
+    url, key = shut
+    body = json.dumps(ASKED, ensure_ascii=False).encode()
+    head = CHUNKED.replace(b"KEY", key.encode()).replace(b"Host: x", b"Host: x\r\nContent-Type: application/json")
+    # As many requests as have heads and frames of 64 KiB and more together, some of whose bodies come byte by byte.
+    with httpx.Client(base_url=url, headers=bearer(key), trust_env=False) as client:
+        for _ in range(5):
+            assert client.get("/healthz", headers={"X-Padding": "a" * 30_000}).status_code == 200
+            assert client.post("/search", json=ASKED).status_code == 200
+    with connected(url) as connection:
+        for _ in range(3):
+            pieces = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
+            connection.sendall(head.replace(b"/ask", b"/search") + pieces + b"0\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+            connection.settimeout(0.5)
+            with suppress(TimeoutError):
+                while connection.recv(65536):
+                    pass
+            connection.settimeout(30)
+
+
+def connected(url: str) -> socket.socket:
+    return socket.create_connection((urlsplit(url).hostname, urlsplit(url).port or 80), timeout=30)
 
 
 def test_no_websocket_is_opened(shut: tuple[str, str]) -> None:

@@ -1,5 +1,6 @@
 // The rates of a certificate by threshold, drawn.
 
+import { svg } from "../dom.js";
 import { t } from "../i18n.js";
 
 const WIDTH = 380;
@@ -17,13 +18,6 @@ const LABEL_HEIGHT = 16;
 const x = (threshold) => LEFT + threshold * (WIDTH - LEFT - RIGHT);
 const y = (rate) => HEIGHT - BOTTOM - rate * (HEIGHT - TOP - BOTTOM);
 const round = (value) => value.toFixed(2);
-
-function svg(tag, attributes, ...children) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
 
 // threshold: the served one, whose rates the certificate has.
 export function curve({ precision, recall, f1, curve: points }, threshold) {

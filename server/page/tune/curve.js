@@ -1,8 +1,8 @@
 // The loss over the steps, as SVG.
 
+import { svg } from "../dom.js";
 import { t } from "../i18n.js";
 
-const SPACE = "http://www.w3.org/2000/svg";
 const HEIGHT = 220;
 const EDGE = { left: 46, right: 12, top: 12, bottom: 34 };
 
@@ -37,13 +37,5 @@ function top(value) {
 }
 
 function words(text, x, y, anchor) {
-  const element = svg("text", { x, y, "text-anchor": anchor });
-  element.textContent = text;
-  return element;
-}
-
-function svg(tag, attributes) {
-  const element = document.createElementNS(SPACE, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
+  return svg("text", { x, y, "text-anchor": anchor }, text);
 }
