@@ -3,7 +3,8 @@
     .venv/bin/keben serve &
     .venv/bin/python docs/make_screenshots.py http://127.0.0.1:8000
 
-The service holds the sample textbooks. Needs Chromium and fonts-noto-cjk.
+The service holds the sample textbooks, and the course of docs/finetune.md, tuned to its end. Needs Chromium and
+fonts-noto-cjk.
 """
 
 import io
@@ -28,6 +29,12 @@ VIEWS = (
 BUILDS = (
     ("desktop-build", 1280, 800, "light", "zh-CN", "certificate"),
     ("phone-build", 390, 780, "dark", "en-GB", "files"),
+)
+
+# Name, width, height, scheme, locale, course.
+TUNINGS = (
+    ("desktop-tune", 1280, 800, "light", "zh-CN", "os-tutor"),
+    ("phone-tune", 390, 780, "dark", "en-GB", "os-tutor"),
 )
 
 
@@ -65,13 +72,27 @@ def building(browser: Browser, url: str, width: int, height: int, scheme: str, l
     return shot
 
 
+def tuning(browser: Browser, url: str, width: int, height: int, scheme: str, locale: str, course: str) -> bytes:
+    """The Tune view of a course, from its curve on."""
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale=locale)
+    page = context.new_page()
+    page.goto(f"{url}#/tune")
+    page.locator(".tune-course", has_text=course).click()
+    expect(page.locator(".tune-svg")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    page.locator(".tune-gate").scroll_into_view_if_needed()
+    shot = page.screenshot()
+    context.close()
+    return shot
+
+
 def main(url: str) -> None:
     """Write the pictures, in few colours."""
     IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for take, views in ((picture, VIEWS), (building, BUILDS)):
+        for take, views in ((picture, VIEWS), (building, BUILDS), (tuning, TUNINGS)):
             for name, *view in views:
                 image = Image.open(io.BytesIO(take(browser, url, *view))).convert("RGB").quantize(COLOURS)
                 image.save(IMAGES / f"page-{name}.png", optimize=True)

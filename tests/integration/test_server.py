@@ -97,7 +97,7 @@ def test_without_a_knowledge_base_it_starts_and_is_ready_once_one_is_built(setti
     live = settings.model_copy(update={"server": ServerSettings(poll_seconds=0.05)})
     with serving(live) as client:
         assert client.get("/readyz").status_code == 503
-        assert client.get("/kbs").json() == {"kbs": []}
+        assert client.get("/kbs").json() == {"kbs": [], "unbuilt": ["default"]}
         assert client.post("/ask", json={"question": "什么是比热容？"}).status_code == 404
         (live.source_dir / "physics.md").write_text(PHYSICS, encoding="utf-8")
         rebuild(live, live.kb)
