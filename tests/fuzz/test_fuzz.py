@@ -7,7 +7,7 @@ from fuzzing import Fuzzer
 
 from ingest.readers import SUFFIXES
 
-FILES = 12
+FILES = 8
 SEED = 20260101
 
 

@@ -16,8 +16,6 @@ from server_processes import command, environment, process
 
 from core.settings import Settings
 
-pytestmark = pytest.mark.alone
-
 ASKED = {"question": "什么是死锁？"}
 
 

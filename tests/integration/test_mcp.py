@@ -26,8 +26,6 @@ from core.settings import PROJECT, LlmSettings, ServerSettings, Settings
 from server.access import Limits, Role
 from server.keys import KeyStore
 
-pytestmark = pytest.mark.alone
-
 Mode = Literal["auto", "legacy"]
 # Of each answer anew, also of one that is given again.
 VARIES = {"id": "", "cached": False, "timings_ms": {}}

@@ -17,8 +17,6 @@ from core.settings import Settings
 from server.access import Role
 from server.keys import KeyStore
 
-pytestmark = pytest.mark.alone
-
 SECRET = "死锁的四个必要条件是什么？"
 ASKED = {"question": SECRET}
 

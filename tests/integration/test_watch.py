@@ -14,8 +14,6 @@ from core.settings import PROJECT, Settings
 from vector_db.layout import KnowledgeBaseFolder
 from vector_db.manifest import read_manifest
 
-pytestmark = pytest.mark.alone
-
 PATIENCE = 90
 
 
