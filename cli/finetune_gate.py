@@ -71,9 +71,10 @@ def _measured(
         shown = f"{old.loss.mean:.3f} → {new.loss.mean:.3f} ({rise.low:+.3f} to {rise.high:+.3f})"
         few = "" if len(talks) >= LEAST_QUESTIONS else "; too few to decide"
         lines.append(f"gate: loss on {len(talks)} {name} {shown}{few}")
-        fell = rise.low > 0 and not few and name == HELD_OUT
+        decides = not few and name == HELD_OUT
+        fell = decides and rise.low > 0
         falls += [f"loss on {name} {shown}"] if fell else []
-        rows.append(_row(name, "all", "loss", len(talks), old.loss.mean, new.loss.mean, rise, fell))
+        rows.append(_row(name, "all", "loss", len(talks), old.loss.mean, new.loss.mean, rise, fell, decides))
     write_json(folder / "report.json", {"rows": rows, "falls": falls})
     write_text(folder / "report.md", _report(course, exams, lines, falls))
     return Verdict(tuple(falls), tuple(lines))
@@ -142,10 +143,13 @@ def _lines(sat: _Sat) -> list[str]:
 
 def _rows(sat: _Sat, fallen: set[str]) -> list[dict[str, Any]]:
     """Each subject of an exam, by measure. fallen: those that fell, as `worse` names them."""
+    from evaluate.exam.compare import LEAST_QUESTIONS
+
     return [
         _row(
             *(sat.name, group.name, change.measure, group.questions, change.before, change.now, change.difference),
             f"{group.name}: {change.measure}" in fallen,
+            group.questions >= LEAST_QUESTIONS,
         )
         for group in sat.comparison.groups
         for change in group.changes
@@ -153,12 +157,24 @@ def _rows(sat: _Sat, fallen: set[str]) -> list[dict[str, Any]]:
 
 
 def _row(
-    name: str, subject: str, measure: str, count: int, before: float, now: float, difference: "Score", fell: bool
+    name: str,
+    subject: str,
+    measure: str,
+    count: int,
+    before: float,
+    now: float,
+    difference: "Score",
+    fell: bool,
+    decides: bool,
 ) -> dict[str, Any]:
-    """A row of report.json. count: questions, or rows. A loss is better where it is less."""
+    """A row of report.json. count: questions, or rows. A loss is better where it is less.
+
+    decides: whether a fall here keeps the model back; of too few, or of what is only reported, it does not.
+    """
     return {
         **{"name": name, "subject": subject, "measure": measure, "count": count, "before": before, "now": now},
-        **{"difference": difference.mean, "low": difference.low, "high": difference.high, "fell": fell},
+        **{"difference": difference.mean, "low": difference.low, "high": difference.high},
+        **{"fell": fell, "decides": decides},
     }
 
 

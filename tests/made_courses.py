@@ -86,11 +86,11 @@ def write_reports(run: Path) -> None:
     lines += [json.dumps(step(number)) for number in range(1, 31)]
     (run / "train").mkdir(exist_ok=True)
     (run / "train" / "progress.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    names = ("name", "subject", "measure", "count", "before", "now", "difference", "low", "high", "fell")
+    names = ("name", "subject", "measure", "count", "before", "now", "difference", "low", "high", "fell", "decides")
     rows = [
-        ("course", "all", "letter", 60, 0.25, 0.5, 0.25, 0.1, 0.4, False),
-        ("course", "os", "letter", 30, 0.6, 0.4, -0.2, -0.35, -0.05, True),
-        ("held-out rows", "all", "loss", 3, 3.0, 2.5, -0.5, -0.9, -0.1, False),
+        ("course", "all", "letter", 60, 0.25, 0.5, 0.25, 0.1, 0.4, False, True),
+        ("course", "os", "letter", 30, 0.6, 0.4, -0.2, -0.35, -0.05, True, True),
+        ("held-out rows", "all", "loss", 3, 3.0, 2.5, -0.5, -0.9, -0.1, False, False),
     ]
     falls = ["course, os: letter 0.600 → 0.400 (-0.350 to -0.050)"]
     _write(run / "gate" / "report.json", {"rows": [dict(zip(names, row, strict=True)) for row in rows], "falls": falls})

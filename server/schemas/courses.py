@@ -126,6 +126,7 @@ class GateRowBody(Body):
     low: float
     high: float
     fell: bool
+    decides: bool = Field(description="Whether a fall here keeps the model back: not of fewer than 20.")
 
 
 class GateBody(Body):

@@ -99,6 +99,7 @@ def test_what_fell_is_shown_with_its_interval_and_needs_a_reason(open_page: Open
     expect(row).to_contain_text("course, os: letter")
     expect(row).to_contain_text("−0.200 (−0.350 … −0.050)")
     expect(page.locator(".tune-gate tbody tr")).to_have_count(3)
+    expect(page.locator(".tune-gate tbody tr", has_text="仅供参考")).to_contain_text("held-out rows: loss")
     expect(page.locator(".tune-fault")).to_contain_text("0.600 → 0.400")
     expect(page.locator(".tune-findings .tune-error")).to_contain_text("已接受")
     sent: list[str] = []

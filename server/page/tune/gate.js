@@ -25,7 +25,7 @@ export class GatePart extends Part {
       parts.push(scrolling(t("tuneGate"), table));
     }
     if (gate.rows.some((one) => one.measure === "loss")) parts.push(el("p", { className: "faint", textContent: t("tuneLossNote") }));
-    if (!gate.falls.length) return [...parts, el("p", { textContent: t("tunePassed") })];
+    if (!gate.falls.length) return [...parts, el("p", { textContent: t(gate.rows.some((one) => one.decides) ? "tunePassed" : "tuneNothingDecided") })];
     const falls = el("ul", {}, ...gate.falls.map((fall) => el("li", { textContent: fall })));
     if (status === "done") return [...parts, falls];
     const told = el("div", { className: "tune-fault" }, el("p", { textContent: t("tuneFalls") }), falls);
@@ -52,6 +52,7 @@ function row(one) {
   const exam = one.subject === "all" ? one.name : `${one.name}, ${one.subject}`;
   const name = el("th", { scope: "row", textContent: `${exam}: ${one.measure}` });
   const change = el("td", { textContent: `${signed(one.difference)} (${signed(one.low)} … ${signed(one.high)})` });
+  if (!one.decides) name.append(el("span", { className: "faint", textContent: ` ${t("tuneUndecided")}` }));
   if (one.fell) change.append(" ", el("strong", { className: "tune-fell", textContent: t("tuneFell") }));
   const numbers = [one.count, one.before.toFixed(3), one.now.toFixed(3)].map((value) => el("td", { textContent: value }));
   return el("tr", { className: one.fell ? "fell" : "" }, name, ...numbers, change);
