@@ -245,7 +245,7 @@ class ServerSettings(_Group):
         None,
         ge=1,
         le=256,
-        description="Threads of a process that search and choose sentences; unset: its workers' share of the cores.",
+        description="Threads of a process that search and choose sentences; unset: its share of the cores, less one.",
     )
     drain_seconds: float = Field(
         30, ge=0, le=3600, description="When the service stops: time for the answers under way, which are then cut."
@@ -300,8 +300,11 @@ class ServerSettings(_Group):
 
     @property
     def computing_threads(self) -> int:
-        """`threads`, or what each worker has of the cores. More only take the interpreter from one another."""
-        return self.threads or max(1, _cores() // self.workers)
+        """`threads`, or what each worker has of the cores, less one for its event loop; at least one.
+
+        More only take the interpreter from one another and from the event loop.
+        """
+        return self.threads or max(1, _cores() // self.workers - 1)
 
 
 class Settings(BaseSettings):
