@@ -43,18 +43,21 @@ class Courses:
 
     def state(self, name: str) -> CourseState:
         """How far a course is. Raises CourseMissing."""
-        try:
-            file, course = self._read(name)
-            return state_of(name, course, _run_of(file, course))
-        except ConfigError as error:
-            return faulty(name, error)
+        return self._look(name)[0]
 
     def detail(self, name: str) -> CourseDetail:
         """All about a course. Raises CourseMissing."""
-        state = self.state(name)
-        if state.status == "faulty":
-            return CourseDetail(state, None, None, None, None, None, "")
-        return detail_of(state, _run_of(*self._read(name)))
+        state, run = self._look(name)
+        return CourseDetail(state, None, None, None, None, None, "") if run is None else detail_of(state, run)
+
+    def _look(self, name: str) -> tuple[CourseState, Path | None]:
+        """Its state and the folder of its run, None where the file is faulty."""
+        try:
+            file, course = self._read(name)
+            run = _run_of(file, course)
+            return state_of(name, course, run), run
+        except ConfigError as error:
+            return faulty(name, error), None
 
     def audit(self, name: str) -> None:
         """Start data set and audit. Raises CourseMissing, ConfigError, JobConflict while something is tuned."""

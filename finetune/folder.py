@@ -72,22 +72,6 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def is_held(path: Path) -> bool:
-    """Whether a process has the lock of a file or folder now, as of `alone`."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        # Shared, so that two who look at the same time do not take each other for the process.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 def _remove_leftovers(unfinished: Path) -> None:
     left = list(unfinished.iterdir())
     for path in left:

@@ -11,9 +11,7 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,8 +20,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import FREE_SPACE, JobConflict, StorageError
-from core.settings import PROJECT, Settings
-from finetune.folder import is_held, write_json
+from core.processes import detached, handed_on, is_held
+from core.settings import Settings
+from finetune.folder import write_json
 
 Kind = Literal["run", "audit", "publish"]
 # -P: a json.py in the working directory must not be imported in place of the real one.
@@ -128,29 +127,14 @@ def _printed(text: str) -> dict[str, Any] | None:
 
 def _spawn(settings: Settings, folder: Path, arguments: Sequence[str], lock: int) -> int:
     """The id of the process."""
-    environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("KEBEN_")}
     with (folder / _LOG).open("wb") as log, (folder / _OUTCOME).open("wb") as outcome:
-        process = subprocess.Popen(
-            [*COMMAND, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=outcome,
-            stderr=log,
-            env=environment | _passed(settings) | {"PYTHONPATH": str(PROJECT)},
-            pass_fds=[lock],
-            start_new_session=True,  # what ends the server, from a terminal or a supervisor, leaves it running
-        )
-    # So that it is no zombie when it ends.
-    threading.Thread(target=process.wait, name=f"wait for {process.pid}", daemon=True).start()
-    return process.pid
+        return detached([*COMMAND, *arguments], lock, _passed(settings), stdout=outcome, stderr=log).pid
 
 
 def _passed(settings: Settings) -> dict[str, str]:
-    """The settings that were given, as variables of the environment."""
-    values = settings.model_dump(mode="json", include=_PASSED, exclude=_NOT_PASSED, exclude_unset=True)
-    for name in {"data_dir", "source_dir"} & values.keys():
-        values[name] = str(Path(values[name]).resolve())
+    """As variables of the environment."""
     return {
         f"KEBEN_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
-        for name, value in values.items()
+        for name, value in handed_on(settings, _PASSED, _NOT_PASSED).items()
         if value is not None
     }

@@ -8,7 +8,6 @@
 <folder>/log            warnings and errors
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import JobConflict, JobMissing
+from core.processes import is_held
 from ingest.request import Request
 
 JOB, LOCK, EVENTS, OUTCOME, CANCEL, LOG = "job.json", "job.lock", "events.jsonl", "outcome.json", "cancel", "log"
@@ -105,7 +105,7 @@ def read_job(folder: Path) -> JobState:
     kb, request, started_at = read_request(folder)
     # A process that ends between the two looks has written its outcome before it lets go of the lock.
     outcome = _outcome(folder)
-    running = outcome is None and _is_held(folder / LOCK)
+    running = outcome is None and is_held(folder / LOCK)
     outcome = outcome or (None if running else _outcome(folder))
     status: JobStatus = "running" if running else "interrupted"
     error = None if running else JobError("interrupted", "the process of this rebuild was ended from outside", _AGAIN)
@@ -172,7 +172,7 @@ def cancel(folder: Path) -> None:
     try:
         process = int((folder / LOCK).read_text(encoding="ascii") or 0)
         # The id alone might be another process's by now; held, the lock says that it is this one's.
-        if process and _is_held(folder / LOCK):
+        if process and is_held(folder / LOCK):
             os.kill(process, signal.SIGTERM)
     except (ProcessLookupError, FileNotFoundError):
         pass
@@ -192,18 +192,6 @@ def _outcome(folder: Path) -> dict[str, Any] | None:
         return outcome
     except FileNotFoundError:
         return None
-
-
-def _is_held(lock: Path) -> bool:
-    try:
-        with lock.open("rb") as file:
-            # Shared, so that two who look at the same time do not take each other for the process.
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
 
 
 def _lines(folder: Path) -> list[str]:

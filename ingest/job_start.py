@@ -2,16 +2,15 @@
 
 import fcntl
 import json
-import os
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 from core.errors import FREE_SPACE, JobConflict, StorageError
-from core.settings import PROJECT, Settings
+from core.processes import detached, handed_on
+from core.settings import Settings
 from ingest.job_folder import JOB, LOCK, LOG, JobState, now, read_job, write_whole
 from ingest.request import Request
 
@@ -49,23 +48,11 @@ def start_rebuild(settings: Settings, kb: str, request: Request, folder: Path) -
 def _spawn(settings: Settings, folder: Path, lock: int) -> None:
     # -P: a json.py in the working directory must not be imported in place of the real one.
     command = [sys.executable, "-P", "-m", "ingest.rebuild_process", str(folder.resolve()), str(lock)]
-    # Settings come over stdin alone, where neither a list of processes nor a child of this one shows them.
-    environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("KEBEN_")}
-    environment["PYTHONPATH"] = str(PROJECT)
     with (folder / LOG).open("ab") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            env=environment,
-            pass_fds=[lock],
-            start_new_session=True,  # what ends the server, from a terminal or a supervisor, leaves it running
-        )
-    # So that it is no zombie when it ends.
-    threading.Thread(target=process.wait, name=f"wait for {folder.name}", daemon=True).start()
+        process = detached(command, lock, stdin=subprocess.PIPE, stdout=log, stderr=log)
     assert process.stdin is not None
     try:
+        # Settings come over stdin alone, where neither a list of processes nor a child of this one shows them.
         with process.stdin as pipe:
             pipe.write(json.dumps(_passed(settings)).encode())
     except BrokenPipeError:
@@ -73,9 +60,4 @@ def _spawn(settings: Settings, folder: Path, lock: int) -> None:
 
 
 def _passed(settings: Settings) -> dict[str, Any]:
-    """Only what was set: a rebuild goes by whether the source folder was."""
-    values = settings.model_dump(mode="json", include=_PASSED, exclude_unset=True)
-    for name in ("data_dir", "source_dir"):
-        if name in values:
-            values[name] = str(Path(values[name]).resolve())
-    return values
+    return handed_on(settings, _PASSED)

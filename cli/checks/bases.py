@@ -1,12 +1,12 @@
 """Knowledge bases, looked at as a server does when it opens them, but for Chroma's index, which writes when opened."""
 
-import fcntl
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from cli.checks.finding import Finding, findings
 from core.errors import GenerationCorrupt, KebenError
+from core.processes import is_held
 from core.settings import KB_NAME, Settings
 from vector_db.files import check_files
 from vector_db.layout import KnowledgeBaseFolder, knowledge_bases
@@ -70,22 +70,11 @@ def _unfinished(folder: Path) -> Iterator[Finding]:
     if not left:
         return
     label = f"kb {folder.name}"
-    if _is_building(folder / "build.lock"):
+    if is_held(folder / "build.lock"):
         yield Finding(label, "ok", "a rebuild is under way")
     else:
         what = "a rebuild was cut off; what it has done is taken up by the next one"
         yield Finding(label, "warning", what, f"run `keben rebuild --kb {folder.name}`")
-
-
-def _is_building(lock: Path) -> bool:
-    if not lock.exists():
-        return False
-    with lock.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def _mend(error: KebenError, name: str) -> str:
