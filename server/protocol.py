@@ -60,7 +60,8 @@ class _Bounded(HttpToolsProtocol):
         # In the middle of another response there is no place for one to this request.
         if self.cycle is None or self.cycle.response_complete:
             self.send_400_response(f"The head of the request is longer than {HEAD_BYTES} bytes.")
-        self.transport.close()
+        else:
+            self.transport.close()
 
     def _wait(self) -> None:
         if self._timer is None:

@@ -21,24 +21,25 @@ export const told = (error) => [error.detail ?? error.message, error.mend].filte
 export const pause = () => new Promise((resolve) => setTimeout(resolve, PAUSE_SECONDS * 1000));
 
 // The response, if it is a good one; else throws Problem, or AbortError once `signal` has stopped it.
-export async function request(path, { method, body, signal } = {}) {
+export function request(path, { method, body, signal } = {}) {
+  return withKey(async (headers) => {
+    if (body) headers["Content-Type"] = "application/json";
+    try {
+      return await fetch(path, { method: method ?? (body ? "POST" : "GET"), headers, body: body && JSON.stringify(body), signal });
+    } catch (error) {
+      throw error instanceof TypeError ? new Problem(0, t("offline"), t("offlineMend")) : error;
+    }
+  });
+}
+
+// As `request`. send(headers): the response to a request with them; sent again with another key where one is refused.
+export async function withKey(send) {
   for (;;) {
     const key = loadKey();
-    const response = await send(path, method ?? (body ? "POST" : "GET"), body, key, signal);
+    const response = await send(key ? { Authorization: `Bearer ${key}` } : {});
     if (response.ok) return response;
     if (response.status === 401 && (await askForKey(key))) continue;
     throw await problemOf(response);
-  }
-}
-
-async function send(path, method, body, key, signal) {
-  const headers = {};
-  if (key) headers.Authorization = `Bearer ${key}`;
-  if (body) headers["Content-Type"] = "application/json";
-  try {
-    return await fetch(path, { method, headers, body: body && JSON.stringify(body), signal });
-  } catch (error) {
-    throw error instanceof TypeError ? new Problem(0, t("offline"), t("offlineMend")) : error;
   }
 }
 
@@ -89,7 +90,6 @@ function parsed(block) {
   return data.length ? { name, data: JSON.parse(data.join("\n")) } : null;
 }
 
-// Where a book's pages and text are.
-export function bookPath(kb, source, rest) {
-  return `kbs/${encodeURIComponent(kb)}/books/${source.split("/").map(encodeURIComponent).join("/")}/${rest}`;
-}
+// Where a knowledge base is, what belongs to it, and a file of it below `folder`; its name may have folders.
+export const kbPath = (kb, rest = "") => ["kbs", encodeURIComponent(kb), rest].filter(Boolean).join("/");
+export const filePath = (kb, folder, name) => kbPath(kb, [folder, ...name.split("/").map(encodeURIComponent)].join("/"));

@@ -8,8 +8,8 @@ import { followTheme } from "./theme.js";
 
 // Loaded when they are first looked at: most people only ask. Each view has show, hide, draw and focus.
 const LATER = {
-  build: async () => new (await import("./build/build.js")).BuildView(byId("build")),
-  tune: async () => new (await import("./tune/tune.js")).TuneView(byId("tune")),
+  build: async () => (await import("./build/build.js")).BuildView,
+  tune: async () => (await import("./tune/tune.js")).TuneView,
 };
 const views = { ask: new AskView() };
 let current = null;
@@ -43,7 +43,11 @@ async function turn() {
     if (link.hash === `#/${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  views[name] ??= await LATER[name]();
+  if (!views[name]) {
+    const View = await LATER[name]();
+    // Somebody who goes to and fro while it loads gets one all the same.
+    views[name] ??= new View(byId(name));
+  }
   if (current === name) await views[name].show();
 }
 

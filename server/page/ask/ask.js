@@ -1,6 +1,6 @@
 // The Ask view: a conversation, and the book beside it.
 
-import { json, pause, told } from "../api.js";
+import { json, kbPath, pause, told } from "../api.js";
 import { button, byId, el } from "../dom.js";
 import { addTexts, t } from "../i18n.js";
 import { Conversation } from "./conversation.js";
@@ -82,7 +82,7 @@ export class AskView {
     if (!this.#options.kb) return;
     let questions = [];
     try {
-      ({ questions } = await json(`kbs/${encodeURIComponent(this.#options.kb)}/examples`));
+      ({ questions } = await json(kbPath(this.#options.kb, "examples")));
     } catch {
       // The page is of use without examples.
       return;

@@ -1,6 +1,6 @@
 // The panel beside the answer: a citation's page and the section around its quote.
 
-import { bookPath, json, request } from "../api.js";
+import { filePath, json, request } from "../api.js";
 import { button, byId, el, mark, setHtml } from "../dom.js";
 import { t } from "../i18n.js";
 
@@ -51,7 +51,7 @@ export class Panel {
     const { source, page, start, end, book } = citation;
     element.append(el("p", { className: "faint", textContent: t("loading") }));
     try {
-      const path = bookPath(kb, source, `pages/${page}.png?start=${start}&end=${end}`);
+      const path = `${filePath(kb, "books", source)}/pages/${page}.png?start=${start}&end=${end}`;
       const response = await request(path, { signal });
       const image = URL.createObjectURL(await response.blob());
       if (signal.aborted) {
@@ -97,7 +97,7 @@ async function showText(kb, citation, element, signal) {
   let found;
   try {
     const { source, start, end } = citation;
-    found = await json(bookPath(kb, source, `text?start=${start}&end=${end}`), { signal });
+    found = await json(`${filePath(kb, "books", source)}/text?start=${start}&end=${end}`, { signal });
   } catch (error) {
     if (error.name !== "AbortError") element.prepend(note(error.status === 404 ? t("changed") : t("gone", { reason: error.detail ?? error.message })));
     return;

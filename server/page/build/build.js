@@ -1,6 +1,6 @@
 // The Build view: a teacher makes a knowledge base, fills it, rebuilds it, and sees what it is worth.
 
-import { json, pause } from "../api.js";
+import { json, kbPath, pause } from "../api.js";
 import { button, el } from "../dom.js";
 import { addTexts, t } from "../i18n.js";
 import { loadBase, saveBase } from "../store.js";
@@ -8,7 +8,7 @@ import { CertificateSection } from "./certificate.js";
 import { confirmed, named } from "./confirm.js";
 import { Files } from "./files.js";
 import { Gaps } from "./gaps.js";
-import { failure, kbPath } from "./parts.js";
+import { failure } from "./parts.js";
 import { Rebuild } from "./rebuild.js";
 import { Report } from "./report.js";
 import { Reviews } from "./reviews.js";
@@ -157,7 +157,7 @@ export class BuildView {
     const { name } = this.#base;
     const { folder, uploaded } = this.#files.folder ?? { uploaded: true };
     const more = uploaded || folder === null ? t("buildDeleteUploads") : t("buildDeleteKept", { folder });
-    const act = () => json(kbPath(name, "").slice(0, -1), { method: "DELETE" });
+    const act = () => json(kbPath(name), { method: "DELETE" });
     if (!(await confirmed(t("buildDeleteTitle", { kb: name }), more, t("buildDeleteDo"), act))) return;
     await this.#load(null);
     this.#say(t("buildDeleted", { kb: name }));

@@ -1,10 +1,10 @@
 // The textbooks of a knowledge base: what lies there, what comes in, what goes.
 
-import { json } from "../api.js";
+import { filePath, json } from "../api.js";
 import { button, el } from "../dom.js";
 import { t } from "../i18n.js";
 import { confirmed } from "./confirm.js";
-import { bytes, failure, fault, kbPath, note, Section, status, table } from "./parts.js";
+import { bytes, failure, fault, note, Section, status, table } from "./parts.js";
 import { Uploads } from "./uploads.js";
 
 export class Files extends Section {
@@ -75,8 +75,7 @@ export class Files extends Section {
   }
 
   async #remove(name) {
-    const path = `${kbPath(this.base.name, "files")}/${name.split("/").map(encodeURIComponent).join("/")}`;
-    const act = () => json(path, { method: "DELETE" });
+    const act = () => json(filePath(this.base.name, "files", name), { method: "DELETE" });
     if (!(await confirmed(t("buildRemoveTitle", { name }), t("buildRemoveMore"), t("buildDeleteDo"), act))) return;
     await this.read("files");
     this.title.focus();

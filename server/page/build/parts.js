@@ -1,6 +1,6 @@
 // What the sections of the view are made of.
 
-import { json } from "../api.js";
+import { json, kbPath } from "../api.js";
 import { el } from "../dom.js";
 import { currentLanguage, t } from "../i18n.js";
 
@@ -33,8 +33,6 @@ export class Section {
     this.draw();
   }
 }
-
-export const kbPath = (kb, rest) => `kbs/${encodeURIComponent(kb)}/${rest}`;
 
 // heads: texts of the columns; those whose cells are numbers are named in `numeric` by their places.
 export function table(caption, heads, rows, numeric = []) {

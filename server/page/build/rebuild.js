@@ -1,11 +1,11 @@
 // Starts a rebuild, follows it, and goes back to the generation before.
 
-import { events, json, pause } from "../api.js";
+import { events, json, kbPath, pause } from "../api.js";
 import { button, el } from "../dom.js";
 import { t } from "../i18n.js";
 import { confirmed } from "./confirm.js";
 import { JobView } from "./job.js";
-import { date, failure, kbPath, note, Section } from "./parts.js";
+import { date, failure, note, Section } from "./parts.js";
 
 export class Rebuild extends Section {
   #following = null;

@@ -1,9 +1,9 @@
 // What students say of answers, and what is taken over from it.
 
-import { json } from "../api.js";
+import { json, kbPath } from "../api.js";
 import { button, el } from "../dom.js";
 import { t } from "../i18n.js";
-import { date, failure, kbPath, note, Section } from "./parts.js";
+import { date, failure, note, Section } from "./parts.js";
 
 const STATES = { new: "buildStateNew", accepted: "buildStateAccepted", rejected: "buildStateRejected" };
 

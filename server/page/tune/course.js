@@ -90,7 +90,7 @@ export class Course {
     }
     const names = { new: "tuneStart", done: "tuneAgain" };
     row.append(this.#button("run", t(names[status] ?? "tuneGoOn"), "strong", Boolean(busy) || !installed));
-    row.append(this.#button("audit", t("tuneAudit"), "tune-plain", Boolean(busy)));
+    row.append(this.#button("audit", t("tuneAudit"), "outlined", Boolean(busy)));
     if (busy) row.append(el("span", { className: "faint", textContent: t("tuneBusy", { name: busy }) }));
     return row;
   }

@@ -34,7 +34,7 @@ export class GatePart extends Part {
 
   #form() {
     const reason = el("input", { id: "tune-reason", required: true, maxLength: 500, autocomplete: "off" });
-    const send = el("button", { type: "submit", className: "tune-plain", textContent: t("tuneAllTheSame") });
+    const send = el("button", { type: "submit", className: "outlined", textContent: t("tuneAllTheSame") });
     const form = el("form", { className: "tune-form" }, labelled(t("tuneReason"), reason), send);
     form.onsubmit = (event) => {
       event.preventDefault();

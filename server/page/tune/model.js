@@ -37,7 +37,7 @@ export class ModelPart extends Part {
     const repo = el("input", { required: true, maxLength: 200, autocomplete: "off", placeholder: "myschool/os-7b" });
     const hub = el("select", {}, el("option", { value: "huggingface", textContent: "Hugging Face" }), el("option", { value: "modelscope", textContent: "ModelScope" }));
     const hidden = el("input", { type: "checkbox", checked: true });
-    const look = el("button", { type: "submit", className: "tune-plain", textContent: t("tuneLook") });
+    const look = el("button", { type: "submit", className: "outlined", textContent: t("tuneLook") });
     const plan = el("div", { role: "status" });
     const check = el("label", { className: "check" }, hidden, el("span", { textContent: t("tunePrivate") }));
     const form = el("form", { className: "tune-form" }, labelled(t("tuneRepo"), repo), labelled(t("tuneTo"), hub), check, look);

@@ -140,7 +140,7 @@ export class TuneView {
 
   #missing() {
     const missing = this.#listed.missing;
-    return missing ? `${missing.message} — ${missing.mend}` : "";
+    return missing ? told(missing) : "";
   }
 
   #drawList() {
