@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 IMAGES = Path(__file__).parent / "images"
 COLOURS = 96
 # Name, width, height, scheme, locale, question.
-VIEWS = (
+QUESTIONS = (
     ("desktop-light", 1280, 800, "light", "zh-CN", "死锁的四个必要条件是什么？"),
     ("desktop-dark", 1280, 800, "dark", "en-GB", "What are the ACID properties?"),
     ("desktop-formula", 1280, 800, "light", "zh-CN", "泰勒公式是什么？"),
@@ -38,10 +38,8 @@ TUNINGS = (
 )
 
 
-def picture(browser: Browser, url: str, width: int, height: int, scheme: str, locale: str, question: str) -> bytes:
-    """The page with an answer, and where there is one its first citation."""
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale=locale)
-    page = context.new_page()
+def asking(page: Page, url: str, question: str) -> None:
+    """An answer, and where there is one its first citation."""
     page.goto(url)
     expect(page.locator("#kb option")).not_to_have_count(0)
     page.fill("#question", question)
@@ -54,36 +52,23 @@ def picture(browser: Browser, url: str, width: int, height: int, scheme: str, lo
         expect(page.locator("#panel .quote").first).to_be_visible()
     page.wait_for_load_state("networkidle")
     page.locator("#panel").evaluate("(panel) => { panel.blur(); panel.scrollTop = 0; }")
-    shot = page.screenshot()
-    context.close()
-    return shot
 
 
-def building(browser: Browser, url: str, width: int, height: int, scheme: str, locale: str, section: str) -> bytes:
+def building(page: Page, url: str, section: str) -> None:
     """The Build view, scrolled to a section."""
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale=locale)
-    page = context.new_page()
     page.goto(f"{url}#/build")
     expect(page.locator("section[aria-labelledby=build-certificate] .curve")).to_be_visible()
     page.wait_for_load_state("networkidle")
     page.locator(f"section[aria-labelledby=build-{section}]").evaluate("(part) => part.scrollIntoView()")
-    shot = page.screenshot()
-    context.close()
-    return shot
 
 
-def tuning(browser: Browser, url: str, width: int, height: int, scheme: str, locale: str, course: str) -> bytes:
-    """The Tune view of a course, from its curve on."""
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale=locale)
-    page = context.new_page()
+def tuning(page: Page, url: str, course: str) -> None:
+    """The Tune view of a course, scrolled to the table of its gate."""
     page.goto(f"{url}#/tune")
     page.locator(".tune-course", has_text=course).click()
     expect(page.locator(".tune-svg")).to_be_visible()
     page.wait_for_load_state("networkidle")
     page.locator(".tune-gate").scroll_into_view_if_needed()
-    shot = page.screenshot()
-    context.close()
-    return shot
 
 
 def main(url: str) -> None:
@@ -92,10 +77,14 @@ def main(url: str) -> None:
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for take, views in ((picture, VIEWS), (building, BUILDS), (tuning, TUNINGS)):
-            for name, *view in views:
-                image = Image.open(io.BytesIO(take(browser, url, *view))).convert("RGB").quantize(COLOURS)
-                image.save(IMAGES / f"page-{name}.png", optimize=True)
+        for open_view, views in ((asking, QUESTIONS), (building, BUILDS), (tuning, TUNINGS)):
+            for name, width, height, scheme, locale, what in views:
+                size = {"width": width, "height": height}
+                with browser.new_context(viewport=size, color_scheme=scheme, locale=locale) as context:
+                    page = context.new_page()
+                    open_view(page, url, what)
+                    image = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(COLOURS)
+                    image.save(IMAGES / f"page-{name}.png", optimize=True)
         browser.close()
 
 

@@ -4,23 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+from trainable_models import QUICK
+from trainable_models import ROWS as LEARNT
+
 from finetune.steps import Steps
 
 EVIL = "<img src=x onerror=alert(1)>"
 # Two answers to one question: the audit shows both.
 ROWS = [
-    ("操作系统中，进程和线程的区别是什么？", "进程是资源分配的单位，线程是调度的单位。"),
-    ("什么是死锁？", "多个进程互相等待对方占有的资源。"),
-    ("页面置换算法有哪些？", "FIFO、LRU、时钟算法。"),
-    ("栈的特点是什么？", "后进先出。"),
-    ("队列的特点是什么？", "先进先出。"),
-    ("快速排序的平均时间复杂度是多少？", "$O(n\\log n)$"),
-    ("二叉树的中序遍历顺序是什么？", "左、根、右。"),
-    ("什么是哈希冲突？", "不同的键得到相同的地址。"),
+    *(row for row in LEARNT if "TCP" not in row[0]),
     (f"{EVIL}是什么？", "一种标记，网页里的图片。"),
     (f"{EVIL}是什么？", "完全不同的另一个回答。"),
 ]
-QUICK = {"batch": 5, "accumulation": 1, "lr": 3e-3, "alpha": 64, "dropout": 0.0, "max_length": 128}
 
 
 def write_course(folder: Path, name: str, base: Path, *, general: Path | None = None, **train: Any) -> Path:

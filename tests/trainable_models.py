@@ -8,6 +8,20 @@ from tiny_chat_models import internlm2_pieces
 from tiny_internlm2 import CHAT, NORMAL, USER, random_weights, tiny_config, write_model
 
 KNOWN = 3000
+# Rows that such a model learns by heart in a minute, and settings for it.
+ROWS = [
+    ("操作系统中，进程和线程的区别是什么？", "进程是资源分配的单位，线程是调度的单位。"),
+    ("什么是死锁？", "多个进程互相等待对方占有的资源。"),
+    ("页面置换算法有哪些？", "FIFO、LRU、时钟算法。"),
+    ("栈的特点是什么？", "后进先出。"),
+    ("队列的特点是什么？", "先进先出。"),
+    ("快速排序的平均时间复杂度是多少？", "$O(n\\log n)$"),
+    ("What does TCP use to open a connection?", "A three-way handshake."),
+    ("二叉树的中序遍历顺序是什么？", "左、根、右。"),
+    ("什么是哈希冲突？", "不同的键得到相同的地址。"),
+    ("TCP 和 UDP 有什么不同？", "TCP 面向连接，UDP 无连接。"),
+]
+QUICK = {"batch": 5, "accumulation": 1, "lr": 3e-3, "alpha": 64, "dropout": 0.0, "max_length": 128}
 
 
 def write_trainable_internlm2(folder: Path, texts: list[str], seed: int = 0, **changes: Any) -> Path:

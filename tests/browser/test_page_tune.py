@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from acting import AXE, PHONE, serious
+from acting import AXE, PHONE, fits, serious
 from made_courses import EVIL, ROWS, write_course, write_reports, write_steps
 from page_server import serve
 from playwright.sync_api import Page, expect
@@ -69,15 +69,6 @@ def grows(page: Page, count: Callable[[], int], most: int) -> None:
 def choose(page: Page, name: str) -> None:
     page.locator(".tune-course", has_text=name).click()
     expect(page.locator(".tune-title h3").first).to_have_text(name)
-
-
-def fits(page: Page) -> bool:
-    return bool(
-        page.evaluate(
-            "[document.documentElement, document.body, document.getElementById('tune')]"
-            ".every((box) => box.scrollWidth <= box.clientWidth + 1)"
-        )
-    )
 
 
 def test_courses_are_listed_and_a_faulty_file_says_why(open_page: Open, tuning: str) -> None:

@@ -55,11 +55,14 @@ def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
+def connected(url: str) -> socket.socket:
+    return socket.create_connection((urlsplit(url).hostname, urlsplit(url).port or 80), timeout=30)
+
+
 @contextmanager
 def raw(url: str, request: str | bytes) -> Iterator[bytes]:
     """The beginning of the response to bytes of our own; nothing more is sent."""
-    host, port = urlsplit(url).hostname, urlsplit(url).port
-    with socket.create_connection((host, port or 80), timeout=30) as connection:
+    with connected(url) as connection:
         connection.sendall(request.encode("latin-1") if isinstance(request, str) else request)
         yield connection.recv(65536)
 
@@ -203,10 +206,6 @@ def test_a_connection_is_used_again_and_bodies_may_come_in_pieces(shut: tuple[st
                 while connection.recv(65536):
                     pass
             connection.settimeout(30)
-
-
-def connected(url: str) -> socket.socket:
-    return socket.create_connection((urlsplit(url).hostname, urlsplit(url).port or 80), timeout=30)
 
 
 def test_no_websocket_is_opened(shut: tuple[str, str]) -> None:
